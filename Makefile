@@ -1,0 +1,58 @@
+# Everything starts here: `make catalogs` runs the main job, `make test` the tests. Both set up what they need.
+PYTHON ?= python3
+VENV ?= .venv
+CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+CONFIG ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
+
+export PATH := $(abspath $(BIN)):$(PATH)
+unexport PYTHONPATH
+
+.PHONY: catalogs tiny test test-slow lint format generate tables bench clean help
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# One environment for everything, made once; again only when the requirements change.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "astropipe needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[nbody,spectra,morphology,inference,workflow,dev]'
+	@touch $@
+
+catalogs: $(READY) ## run the workflow: catalogs, figures and results/report.html
+	$(SNAKEMAKE)
+	$(SNAKEMAKE) --report results/report.html
+
+tiny: CONFIG = workflows/config/tiny.yaml
+tiny: $(READY) ## the whole workflow, small, in about a minute, into results-tiny/
+	$(SNAKEMAKE)
+	$(SNAKEMAKE) --report results-tiny/report.html
+
+test: $(READY) ## the default test suite
+	$(BIN)/python -m pytest -n 2
+
+test-slow: $(READY) ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(READY) ## style, types, import contracts, workflow, spelling
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/snakefmt --check Snakefile workflows
+	$(BIN)/snakemake --lint
+	$(BIN)/codespell
+
+format: $(READY) ## bring everything into the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflows
+
+generate: $(READY) ## write the generated files again: default configuration, JSON schemas
+	$(BIN)/python -m astropipe.config.generate
+
+clean: ## remove results, logs and caches; the environment stays
+	rm -rf results results-tiny logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

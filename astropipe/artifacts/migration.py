@@ -1,0 +1,62 @@
+"""Artifacts of older major versions, turned into present ones by registered functions.
+
+A schema that takes a major step registers how the content of the version before becomes the new one:
+
+    @migration("stellar-catalog", 1)
+    def _(old: h5py.File, new: ArtifactWriter) -> None: ...
+
+`migrate` applies the steps one after the other and writes a new artifact, whose provenance names the old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+
+from astropipe.artifacts.provenance import Provenance
+from astropipe.artifacts.schemas import schema
+from astropipe.artifacts.writer import ArtifactWriter, create_artifact
+from astropipe.runtime.errors import ArtifactError
+
+Step = Callable[[h5py.File, ArtifactWriter], None]
+
+_steps: dict[tuple[str, int], Step] = {}
+
+
+def migration(kind: str, from_major: int) -> Callable[[Step], Step]:
+    """Register a function that turns major version ``from_major`` of a kind into the present one."""
+
+    def register(step: Step) -> Step:
+        _steps[kind, from_major] = step
+        return step
+
+    return register
+
+
+def migrate(path: Path, output: Path) -> None:
+    """Write an artifact of an older major version as one of the present version.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is no artifact, is not older, or no function for its version is registered.
+    """
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read as HDF5 ({error}); give an artifact of an older version") from error
+    with file:
+        kind = str(file.attrs.get("schema", "")).removeprefix("astropipe.")
+        described = schema(kind)
+        major = int(str(file.attrs.get("schema_version", "0")).split(".")[0])
+        if major >= described.major:
+            raise ArtifactError(f"{path} has version {major} of {kind}, which needs no migration; use it as it is")
+        if (kind, major) not in _steps:
+            raise ArtifactError(
+                f"{path} has version {major} of {kind}, for which there is no migration; make it again from its inputs"
+            )
+        provenance = Provenance.collect(f"astropipe migrate {path.name}", {}, inputs=[path])
+        with create_artifact(output, kind, title=str(file.attrs["title"]), provenance=provenance) as new:
+            _steps[kind, major](file, new)

@@ -1,0 +1,232 @@
+"""Where an artifact comes from: configuration, seed, code, libraries, and the content hashes of its inputs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Self
+
+import h5py
+from packaging.requirements import Requirement
+
+from astropipe import __version__
+from astropipe.artifacts.hashing import PROVENANCE, canonical_json, file_sha256, text_sha256
+from astropipe.runtime.errors import ArtifactError, InputError
+
+_TEXTS = ("config", "inputs", "packages")
+
+
+@dataclass(frozen=True)
+class InputRecord:
+    """One input of an artifact.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file, without its folder: equal runs in different folders give equal bytes.
+    schema : str
+        Schema of an artifact, or ``"file"`` for any other file.
+    sha256 : str
+        Content hash of an artifact; hash of the bytes of any other file.
+    """
+
+    name: str
+    schema: str
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """Record a file that a run reads.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read.
+        """
+        try:
+            if h5py.is_hdf5(path):
+                with h5py.File(path, "r", locking=False) as file:
+                    kind, sha256 = file.attrs.get("schema"), file.attrs.get("content_sha256")
+                    if kind is not None and sha256 is not None:
+                        return cls(path.name, str(kind), str(sha256))
+            return cls(path.name, "file", file_sha256(path))
+        except OSError as error:
+            raise InputError(f"cannot read input file {path}: {error}; check the path and its permissions") from error
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Everything that decides the bytes of an artifact, and what code turned it into them.
+
+    No clock, host, user, folder or thread count: the same inputs, configuration and seed give the same bytes.
+    """
+
+    command: str
+    config: Mapping[str, Any]
+    seed: int | None = None
+    inputs: tuple[InputRecord, ...] = ()
+    packages: Mapping[str, str] = field(default_factory=dict)
+    citations: tuple[str, ...] = ()
+    git_commit: str = ""
+    astropipe_version: str = __version__
+
+    @classmethod
+    def collect(
+        cls,
+        command: str,
+        config: Mapping[str, Any],
+        *,
+        seed: int | None = None,
+        inputs: Iterable[Path] = (),
+        extra: str = "",
+        citations: Iterable[str] = (),
+    ) -> Self:
+        """Gather the provenance of a run that is about to write.
+
+        Parameters
+        ----------
+        command : str
+            The command that repeats the run, file names without folders.
+        config : mapping
+            The resolved configuration, ready for JSON.
+        seed : int, optional
+            Root seed.
+        inputs : iterable of Path
+            Files that the run reads.
+        extra : str
+            Optional extra of the package whose libraries the run uses, for example ``"nbody"``.
+        citations : iterable of str
+            BibTeX keys of what a user of the result should cite; see ``astropipe cite``.
+        """
+        return cls(
+            command=command,
+            config=dict(config),
+            seed=seed,
+            inputs=tuple(InputRecord.of(Path(path)) for path in inputs),
+            packages=package_versions(extra),
+            citations=tuple(dict.fromkeys(citations)),
+            git_commit=git_commit(),
+        )
+
+    @property
+    def config_sha256(self) -> str:
+        """Hash of the resolved configuration."""
+        return text_sha256(canonical_json(self.config))
+
+    @property
+    def run_key(self) -> str:
+        """Hash of all that decides the result; what a checkpoint of the run is tied to."""
+        decides = [self.command, self.config, self.seed, self.astropipe_version]
+        return text_sha256(canonical_json([*decides, [record.sha256 for record in self.inputs]]))
+
+    def write(self, file: h5py.File) -> None:
+        """Write the group `/provenance`."""
+        group = file.require_group(PROVENANCE)
+        attributes: dict[str, str] = {
+            "command": self.command,
+            "seed": "" if self.seed is None else str(self.seed),
+            "git_commit": self.git_commit,
+            "config_sha256": self.config_sha256,
+            "citations": " ".join(self.citations),
+            "astropipe_version": self.astropipe_version,
+        }
+        for name, value in attributes.items():
+            group.attrs[name] = value
+        write_text(group, "config", canonical_json(self.config))
+        write_text(group, "inputs", canonical_json([vars(record) for record in self.inputs]))
+        write_text(group, "packages", canonical_json(dict(self.packages)))
+
+    @classmethod
+    def read(cls, file: h5py.File) -> Self:
+        """Read the group `/provenance`.
+
+        Raises
+        ------
+        ArtifactError
+            If it is missing or damaged.
+        """
+        try:
+            group = file[PROVENANCE]
+            config, inputs, packages = (json.loads(read_text(group, name)) for name in _TEXTS)
+            seed = str(group.attrs["seed"])
+            return cls(
+                command=str(group.attrs["command"]),
+                config=config,
+                seed=int(seed) if seed else None,
+                inputs=tuple(InputRecord(**record) for record in inputs),
+                packages=packages,
+                citations=tuple(str(group.attrs["citations"]).split()),
+                git_commit=str(group.attrs["git_commit"]),
+                astropipe_version=str(group.attrs["astropipe_version"]),
+            )
+        except (KeyError, ValueError, TypeError, OSError) as error:
+            raise ArtifactError(
+                f"{file.filename}: the provenance is missing or damaged ({error}); make the artifact again"
+            ) from error
+
+
+def provenance_sha256(file: h5py.File) -> str:
+    """Return the hash over the group `/provenance` as it stands in the file."""
+    group = file[PROVENANCE]
+    attributes = {name: str(group.attrs[name]) for name in group.attrs}
+    texts = {name: read_text(group, name) for name in group}
+    return text_sha256(canonical_json([attributes, texts]))
+
+
+def write_text(group: h5py.Group, name: str, text: str) -> None:
+    """Write a text of any length as a scalar dataset (attributes end at 64 kB)."""
+    raw = text.encode()
+    group.create_dataset(name, data=raw, dtype=h5py.string_dtype("utf-8", max(1, len(raw))))
+
+
+def read_text(group: h5py.Group, name: str) -> str:
+    """Read a text written by `write_text`."""
+    value = group[name][()]
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+@cache
+def package_versions(extra: str = "") -> dict[str, str]:
+    """Return the installed versions of our direct dependencies, those of one optional extra included."""
+    versions = {}
+    try:
+        requirements = metadata.requires("astropipe") or []
+    except metadata.PackageNotFoundError:
+        requirements = []
+    for text in requirements:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+            name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+            try:
+                versions[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue
+    return versions
+
+
+@cache
+def git_commit() -> str:
+    """Return the commit of the source tree the package runs from, ``-dirty`` added where it was changed.
+
+    Empty for an installed package that has no source tree.
+    """
+    package = Path(__file__).resolve().parents[1]
+    if not (package.parent / ".git").exists():
+        return ""
+    try:
+        head = _git(package, "rev-parse", "HEAD")
+        changed = _git(package, "status", "--porcelain", "--", str(package))
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return head + ("-dirty" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()

@@ -1,0 +1,68 @@
+"""Artifacts of the inference stage."""
+
+from __future__ import annotations
+
+from astropipe.artifacts.schemas.base import Field, Schema
+
+SCHEMAS = (
+    Schema(
+        "posterior",
+        "1.0",
+        "Posterior draws and evidence of one model given one set of data",
+        columns=(
+            Field("parameter", "name of the parameter", "text"),
+            Field("latex", "its symbol", "text"),
+            Field("unit", "unit of the numbers in this row", "text"),
+            Field("sampled", "whether it was sampled (true) or derived from those that were", "bool"),
+            Field("prior", "prior distribution; empty for derived ones", "text"),
+            Field("mean", "posterior mean"),
+            Field("sd", "posterior standard deviation"),
+            Field("q16", "16 % quantile"),
+            Field("q50", "median"),
+            Field("q84", "84 % quantile"),
+            Field("prior_low", "lower end of the prior support; -inf where unbounded"),
+            Field("prior_high", "upper end of the prior support; inf where unbounded"),
+            Field("best_fit", "value at the largest likelihood"),
+        ),
+        datasets=(
+            Field("posterior/*", "equal-weight draws in the ArviZ layout", dims=("chain", "draw")),
+            Field("posterior/chain", "number of the chain", "int", dims=("chain",)),
+            Field("posterior/draw", "number of the draw", "int", dims=("draw",)),
+            Field("sample_stats/log_likelihood", "ln likelihood of each draw", dims=("chain", "draw")),
+            Field("sample_stats/chain", "number of the chain", "int", dims=("chain",)),
+            Field("sample_stats/draw", "number of the draw", "int", dims=("draw",)),
+            Field(
+                "nested/samples", "sampled parameters of all dead and final live points", dims=("sample", "parameter")
+            ),
+            Field("nested/log_weights", "ln importance weight, normalised to the evidence", dims=("sample",)),
+            Field("nested/log_likelihoods", "ln likelihood", dims=("sample",)),
+            Field("nested/log_volumes", "ln of the prior volume enclosed", dims=("sample",)),
+        ),
+        attributes=(
+            Field("nested@logz", "ln of the evidence"),
+            Field("nested@logz_err", "its standard error"),
+            Field("nested@information", "information gained over the prior, nat"),
+            Field("nested@n_live", "number of live points", "int"),
+            Field("nested@n_true_calls", "evaluations of the true likelihood", "int"),
+            Field("nested@ess", "effective sample size (Kish)"),
+            Field("nested@converged", "whether the stopping criterion was met", "bool"),
+            Field("nested@problem", "name of the problem", "text"),
+            Field("nested@method", "exact, emulated or neuralike", "text"),
+        ),
+    ),
+    Schema(
+        "metrics",
+        "1.0",
+        "Measured quality of a catalog or posterior, next to what was expected",
+        columns=(
+            Field("subject", "what was measured: an ensemble, a problem, a sample", "text"),
+            Field("measure", "name of the measure", "text"),
+            Field("value", "measured value"),
+            Field("error", "its standard error; NaN where there is none"),
+            Field("unit", "unit of the numbers in this row", "text"),
+            Field("expected", "reference value; NaN where there is none"),
+            Field("expected_error", "standard error of the reference value"),
+            Field("source", "where the reference value stands", "text"),
+        ),
+    ),
+)

@@ -1,0 +1,90 @@
+"""Artifacts of the nbody stage."""
+
+from __future__ import annotations
+
+from astropipe.artifacts.schemas.base import Field, Schema, trained_model
+
+
+def _length(name: str, description: str, *dims: str, required: bool = True) -> Field:
+    return Field(name, description, unit="au", or_dimensionless=True, dims=dims, required=required)
+
+
+def _time(name: str, description: str, *dims: str) -> Field:
+    return Field(name, description, unit="yr", or_dimensionless=True, dims=dims)
+
+
+def _velocity(name: str, description: str, *dims: str) -> Field:
+    return Field(name, description, unit="km/s", or_dimensionless=True, dims=dims)
+
+
+def _mass(name: str, description: str, *dims: str) -> Field:
+    return Field(name, description, unit="Msun", or_dimensionless=True, dims=dims)
+
+
+SCHEMAS = (
+    Schema(
+        "systems",
+        "1.0",
+        "Initial conditions of systems that have one number of bodies; dimensionless means N-body units, G = 1",
+        columns=(
+            Field("id", "number of the system in its ensemble, from 0", "int"),
+            Field("family", "how the initial conditions were made", "text"),
+        ),
+        datasets=(
+            _mass("masses", "masses of the bodies", "system", "body"),
+            _length("positions", "barycentric positions", "system", "body", "xyz"),
+            _velocity("velocities", "barycentric velocities", "system", "body", "xyz"),
+        ),
+    ),
+    trained_model("policy", "1.0", "Trained policy that chooses the time step of an integrator"),
+    Schema(
+        "trajectories",
+        "1.0",
+        "Positions and velocities of systems at saved times",
+        columns=(
+            Field("id", "number of the system in its ensemble", "int"),
+            Field("status", "how the integration ended", "text"),
+            Field("energy_error", "relative error of the total energy at the end"),
+            Field("force_evaluations", "number of evaluations of all forces", "int"),
+        ),
+        datasets=(
+            _time("times", "saved times", "system", "time"),
+            _mass("masses", "masses of the bodies", "system", "body"),
+            _length("positions", "barycentric positions", "system", "time", "body", "xyz"),
+            _velocity("velocities", "barycentric velocities", "system", "time", "body", "xyz"),
+        ),
+    ),
+    Schema(
+        "triples-catalog",
+        "1.0",
+        "Outcome of each integrated few-body system: binary, escaper, closest approach, errors and cost",
+        columns=(
+            Field("id", "number of the system in its ensemble", "int"),
+            Field("family", "how the initial conditions were made", "text"),
+            Field("outcome", "bound, hierarchical, binary+escaper or ionised", "text"),
+            Field("status", "how the integration ended", "text"),
+            _time("time", "time at which the integration ended"),
+            Field("escaper", "index of the escaped body; masked where none escaped", "int"),
+            Field("binary_primary", "index of the first member of the tightest pair", "int"),
+            Field("binary_secondary", "index of the second member of the tightest pair", "int"),
+            _length("semi_major_axis", "semi-major axis of the tightest pair; NaN where none is bound"),
+            Field("eccentricity", "eccentricity of the tightest pair; NaN where none is bound"),
+            _length("closest_approach", "smallest distance of any pair during the run"),
+            _time("closest_approach_time", "time of the closest approach"),
+            Field("energy_error", "relative error of the total energy at the end"),
+            Field("angular_momentum_error", "relative error of the total angular momentum at the end"),
+            Field("force_evaluations", "number of evaluations of all forces", "int"),
+        ),
+    ),
+    Schema(
+        "cluster-snapshots",
+        "1.0",
+        "Snapshots of a star cluster",
+        datasets=(
+            _time("times", "times of the snapshots", "snapshot"),
+            _mass("masses", "masses of the particles; 0 for massless ones", "particle"),
+            _length("positions", "barycentric positions", "snapshot", "particle", "xyz"),
+            _velocity("velocities", "barycentric velocities", "snapshot", "particle", "xyz"),
+        ),
+    ),
+)

@@ -1,0 +1,191 @@
+"""`verify`: recompute the hashes of an artifact and walk the chain of its inputs back to the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import h5py
+
+from astropipe.artifacts import hashing
+from astropipe.artifacts.provenance import InputRecord, Provenance, provenance_sha256, read_text
+from astropipe.artifacts.reader import open_artifact
+from astropipe.runtime.errors import ArtifactError
+from astropipe.runtime.shipped import data_folder
+
+State = Literal["ok", "damaged", "missing"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one file of a chain.
+
+    Parameters
+    ----------
+    path : str
+        The file, or the name of an input that was not found.
+    depth : int
+        Steps back from the file that was asked about.
+    state : {"ok", "damaged", "missing"}
+        ``missing`` means that an input lies in none of the folders searched, so that the chain ends there.
+    message : str
+        What is wrong and what to do; empty when nothing is.
+    """
+
+    path: str
+    depth: int
+    state: State
+    message: str = ""
+
+
+def damage(path: Path) -> list[str]:
+    """Return what is damaged in one artifact, object by object; empty when the file is sound.
+
+    Raises
+    ------
+    ArtifactError
+        If the file cannot be opened as an artifact at all.
+    """
+    with open_artifact(path) as artifact:
+        file = artifact.file
+        found = [] if _provenance_sound(file) else ["/provenance was changed"]
+        try:
+            stated = json.loads(read_text(file[hashing.PROVENANCE], "digests"))
+        except (KeyError, ValueError, OSError):
+            return [*found, "the digests in /provenance cannot be read"]
+        found += list(_changed_objects(file, stated))
+        if not found and hashing.content_sha256(stated) != artifact.content_sha256:
+            found.append("the attribute content_sha256 does not fit the digests")
+        return found
+
+
+def _provenance_sound(file: h5py.File) -> bool:
+    try:
+        return provenance_sha256(file) == str(file.attrs.get("provenance_sha256"))
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _changed_objects(file: h5py.File, stated: dict[str, str]) -> Iterator[str]:
+    present = set()
+    for item in hashing.content_objects(file):
+        name = str(item.name)
+        present.add(name)
+        try:
+            digest = hashing.object_digest(item)
+        except (OSError, ValueError) as error:
+            yield f"{name} cannot be read ({error})"
+            continue
+        if name not in stated:
+            yield f"{name} was added after the file was written"
+        elif digest != stated[name]:
+            yield f"{name} was changed"
+    yield from (f"{name} is gone" for name in sorted(set(stated) - present))
+
+
+class Library:
+    """Finds the inputs of artifacts by their hash, among the files of some folders.
+
+    Parameters
+    ----------
+    files : iterable of Path
+        Files to look among first.
+    folders : iterable of Path
+        Folders searched with all below them.
+    """
+
+    def __init__(self, files: Iterable[Path] = (), folders: Iterable[Path] = ()) -> None:
+        self._artifacts: dict[str, Path] = {}
+        self._others: dict[str, list[Path]] = {}
+        for path in files:
+            self._add(path)
+        for folder in (*folders, data_folder()):
+            for path in sorted(folder.rglob("*")):
+                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+                    self._add(path)
+
+    def _add(self, path: Path) -> None:
+        self._others.setdefault(path.name, []).append(path)
+        if path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path):
+            try:
+                with h5py.File(path, "r", locking=False) as file:
+                    sha256 = file.attrs.get("content_sha256")
+            except OSError:
+                return
+            if sha256 is not None:
+                self._artifacts.setdefault(str(sha256), path)
+
+    def find(self, record: InputRecord) -> Path | None:
+        """Return the file that a record speaks of, or None where there is none."""
+        if record.schema != "file":
+            return self._artifacts.get(record.sha256)
+        candidates = self._others.get(record.name, [])
+        return next((path for path in candidates if hashing.file_sha256(path) == record.sha256), None)
+
+    def nearest(self, record: InputRecord) -> Path | None:
+        """Return a file with the same name but other content: the input as it is now, or None."""
+        return next(iter(self._others.get(record.name, [])), None)
+
+
+def verify(paths: Iterable[Path], search: Iterable[Path] = ()) -> list[Finding]:
+    """Check artifacts and every artifact they were made from.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        Artifacts to check.
+    search : iterable of Path
+        Further folders in which inputs may lie; the folder of each artifact and its parent are searched anyway.
+
+    Returns
+    -------
+    list of Finding
+        One for each file asked about, each followed by those of its inputs; a shared input is listed once.
+    """
+    files = [Path(path) for path in paths]
+    folders = {folder.resolve() for path in files for folder in (path.parent, path.resolve().parent.parent)}
+    library = Library(files, [*(folder for folder in search), *sorted(_outermost(folders))])
+    seen: set[Path] = set()
+    return [finding for path in files for finding in _walk(path, 0, library, seen)]
+
+
+def _outermost(folders: set[Path]) -> set[Path]:
+    return {folder for folder in folders if not any(other in folder.parents for other in folders)}
+
+
+def _walk(path: Path, depth: int, library: Library, seen: set[Path]) -> Iterator[Finding]:
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
+    try:
+        found = damage(path)
+    except ArtifactError as error:
+        yield Finding(str(path), depth, "damaged", str(error))
+        return
+    if found:
+        yield Finding(str(path), depth, "damaged", f"{path}: {'; '.join(found)}; make it again from its inputs")
+        return
+    yield Finding(str(path), depth, "ok")
+    with open_artifact(path) as artifact:
+        inputs = Provenance.read(artifact.file).inputs
+    for record in inputs:
+        yield from _walk_input(record, path, depth + 1, library, seen)
+
+
+def _walk_input(record: InputRecord, user: Path, depth: int, library: Library, seen: set[Path]) -> Iterator[Finding]:
+    source = library.find(record)
+    if source is None:
+        changed = library.nearest(record)
+        why = f"{changed} has the name but not the content: {user.name} is out of date" if changed else "not found"
+        where = f"input {record.name} of {user} ({record.sha256[:12]}…)"
+        message = f"{where}: {why}; add its folder with --search or make it again"
+        yield Finding(record.name, depth, "missing", message)
+    elif record.schema == "file":
+        if source.resolve() not in seen:
+            seen.add(source.resolve())
+            yield Finding(str(source), depth, "ok")
+    else:
+        yield from _walk(source, depth, library, seen)

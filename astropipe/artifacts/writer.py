@@ -1,0 +1,235 @@
+"""The one way to write an artifact: a temporary file beside the final name, checked, then renamed.
+
+A final name therefore means a complete file. A run that dies leaves the old file, or none.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+from astropy import units
+from astropy.io.misc.hdf5 import write_table_hdf5
+from astropy.table import Table
+
+from astropipe import __version__
+from astropipe.artifacts import hashing
+from astropipe.artifacts.provenance import Provenance, provenance_sha256, write_text
+from astropipe.artifacts.schemas import Schema, schema
+from astropipe.artifacts.validation import faults
+from astropipe.runtime.errors import ArtifactError, AstropipeError, OutputError
+
+_CHUNK_BYTES = 1 << 20
+
+
+class ArtifactWriter:
+    """What `create_artifact` gives to its ``with`` block: write tables, arrays, texts and attributes."""
+
+    def __init__(self, file: h5py.File, kind: Schema) -> None:
+        self._file, self.schema = file, kind
+
+    def write_table(self, table: Table, path: str = "catalog") -> None:
+        """Write an astropy table that ``QTable.read(file, path=path)`` gives back with its units."""
+        write_table_hdf5(table, self._file, path=path, serialize_meta=True)
+
+    def write_array(
+        self,
+        path: str,
+        values: Any,
+        *,
+        unit: str | None = None,
+        description: str = "",
+        dims: Sequence[str] = (),
+    ) -> None:
+        """Write an array, or an astropy Quantity, as a dataset of its own.
+
+        Parameters
+        ----------
+        path : str
+            Path in the file.
+        values : array_like or Quantity
+            The values; a Quantity brings its unit.
+        unit : str, optional
+            Unit of plain values.
+        description, dims : str, sequence of str
+            Default to what the schema says of this path.
+        """
+        if isinstance(values, units.Quantity):
+            unit, values = values.unit.to_string(), values.value
+        array = np.asarray(values)
+        if array.dtype.kind == "U":
+            array = np.char.encode(array, "utf-8")
+        dataset = self.create_array(path, array.shape, array.dtype, unit=unit, description=description, dims=dims)
+        dataset[...] = array
+
+    def create_array(
+        self,
+        path: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        *,
+        unit: str | None = None,
+        description: str = "",
+        dims: Sequence[str] = (),
+    ) -> h5py.Dataset:
+        """Make an empty dataset to be filled block by block, for arrays that do not fit in memory.
+
+        Chunked on axis 0, shuffled, compressed and checksummed. Parameters as in `write_array`.
+        """
+        storage: dict[str, Any] = {}
+        if shape and np.prod(shape) > 0:
+            row_bytes = np.dtype(dtype).itemsize * int(np.prod(shape[1:]))
+            rows = int(np.clip(_CHUNK_BYTES // max(1, row_bytes), 1, shape[0]))
+            storage = {
+                "chunks": (rows, *shape[1:]),
+                "shuffle": True,
+                "compression": "gzip",
+                "compression_opts": 4,
+                "fletcher32": True,
+            }
+        dataset = self._file.create_dataset(path, shape, dtype, **storage)
+        described = self.schema.describe(path)
+        if unit is not None:
+            dataset.attrs["units"] = unit
+        if text := description or (described.description if described else ""):
+            dataset.attrs["description"] = text
+        if names := tuple(dims) or (described.dims if described else ()):
+            dataset.attrs["dims"] = list(names)
+        return dataset
+
+    def write_text(self, path: str, text: str) -> None:
+        """Write a text, for example the JSON of an architecture, as a dataset."""
+        group_path, _, name = path.rpartition("/")
+        group = self._file.require_group(group_path) if group_path else self._file
+        write_text(group, name, text)
+
+    def write_attributes(self, path: str, attributes: Mapping[str, Any]) -> None:
+        """Set attributes of a group or dataset; the group is made where it does not exist."""
+        item = self._file[path] if path in self._file else self._file.create_group(path)
+        for name, value in attributes.items():
+            item.attrs[name] = value
+
+    def attach_dimensions(self, path: str, scales: Sequence[str]) -> None:
+        """Name the axes of a dataset by coordinate datasets, as netCDF (and so ArviZ) wants them."""
+        for axis, scale in enumerate(scales):
+            if not self._file[scale].is_scale:
+                self._file[scale].make_scale(scale.rpartition("/")[2])
+            self._file[path].dims[axis].attach_scale(self._file[scale])
+
+
+@contextmanager
+def create_artifact(path: str | Path, kind: str, *, title: str, provenance: Provenance) -> Iterator[ArtifactWriter]:
+    """Write one artifact; it appears under its name only when the block ends without error.
+
+    Parameters
+    ----------
+    path : str or Path
+        Final name. An existing file is replaced at the very end.
+    kind : str
+        Kind of the artifact, see `astropipe.artifacts.schemas.SCHEMAS`.
+    title : str
+        One line for people.
+    provenance : Provenance
+        Where it comes from.
+
+    Yields
+    ------
+    ArtifactWriter
+        To write the content with.
+
+    Raises
+    ------
+    ArtifactError
+        If the content does not fit the schema; the message names all faults at once.
+    OutputError
+        If the folder is missing or not writable, the disk is full, or another process writes the same file.
+    """
+    path = Path(path)
+    described = schema(kind)
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with _sole_writer(partial):
+            try:
+                _write(partial, described, title, provenance)
+                with h5py.File(partial, "r+", locking=False) as file:
+                    yield ArtifactWriter(file, described)
+                _complete(partial, described)
+                os.replace(partial, path)
+                _sync(path.parent)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
+    except AstropipeError:
+        raise
+    except OSError as error:
+        raise OutputError(_explain(path, error)) from error
+
+
+def _write(partial: Path, described: Schema, title: str, provenance: Provenance) -> None:
+    with h5py.File(partial, "w", locking=False) as file:
+        file.attrs["schema"] = described.id
+        file.attrs["schema_version"] = described.version
+        file.attrs["astropipe_version"] = __version__
+        file.attrs["title"] = title
+        provenance.write(file)
+
+
+def _complete(partial: Path, described: Schema) -> None:
+    """Check the content, write its hashes and bring all of it to the disk."""
+    with h5py.File(partial, "r+", locking=False) as file:
+        if found := list(faults(file, described)):
+            raise ArtifactError(f"this is not a complete {described.kind} artifact: " + "; ".join(found))
+        digests = hashing.content_digests(file)
+        file.attrs["content_sha256"] = hashing.content_sha256(digests)
+        write_text(file[hashing.PROVENANCE], "digests", hashing.canonical_json(digests))
+        file.attrs["provenance_sha256"] = provenance_sha256(file)
+    _sync(partial)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _sole_writer(partial: Path) -> Iterator[IO[bytes]]:
+    """Hold a lock on the temporary file, so that two processes never write the same artifact.
+
+    A partial file left by a killed process has no lock and is written over.
+    """
+    with partial.open("ab") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(f"another process is writing {partial}; wait for it or choose another --output") from None
+        except OSError as error:
+            # Some network file systems have no locks; there the scheduler alone keeps writers apart.
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+        yield handle
+
+
+def _explain(path: Path, error: OSError) -> str:
+    reasons = {
+        errno.ENOSPC: "the disk is full; free some space or choose another --output",
+        errno.EDQUOT: "the quota of this user is used up; free some space or choose another --output",
+        errno.EACCES: "the folder is not writable; change its permissions or choose another --output",
+        errno.EROFS: "the file system is read-only; choose another --output",
+        errno.ENOENT: f"the folder {path.parent} does not exist; make it or choose another --output",
+    }
+    reason = reasons.get(error.errno or 0, "")
+    if not reason:
+        # HDF5 wraps the system's error in a text of its own.
+        named = (text for number, text in reasons.items() if os.strerror(number) in str(error))
+        reason = next(named, "check the folder and the disk, then run again")
+    return f"cannot write {path}: {error}; {reason}. No file was changed"

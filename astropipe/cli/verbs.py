@@ -1,0 +1,83 @@
+"""Every verb of every stage, declared once: the commands, their help and their checks follow from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb of a stage.
+
+    Parameters
+    ----------
+    stage, name : str
+        ``astropipe STAGE NAME``; also the path of its settings in the configuration.
+    summary : str
+        One line of help.
+    inputs : tuple of str
+        Kinds of artifact that it reads.
+    count : {"none", "one", "many"}
+        How many input files it takes.
+    output : str
+        Kind of artifact that it writes.
+    chunked : bool
+        Whether ``--chunk`` can give it a part of the rows.
+    """
+
+    stage: str
+    name: str
+    summary: str
+    inputs: tuple[str, ...]
+    count: Literal["none", "one", "many"]
+    output: str
+    chunked: bool = False
+
+    @property
+    def function(self) -> tuple[str, str]:
+        """Module and name of the function behind it."""
+        return f"astropipe.{self.stage}.stage", self.name
+
+    @property
+    def section(self) -> str:
+        """Path of its settings in the configuration."""
+        return f"{self.stage}.{self.name}"
+
+
+VERBS = (
+    Verb("nbody", "simulate", "Make initial conditions of an ensemble of systems.", (), "none", "systems"),
+    Verb(
+        "nbody",
+        "integrate",
+        "Integrate systems; write their outcomes, or their trajectories.",
+        ("systems",),
+        "one",
+        "triples-catalog or trajectories",
+        chunked=True,
+    ),
+    Verb(
+        "nbody",
+        "evaluate",
+        "Measure errors, failures, cost and outcomes of a catalog.",
+        ("triples-catalog",),
+        "many",
+        "metrics",
+    ),
+    Verb("inference", "sample", "Sample the posterior of a problem by nested sampling.", (), "none", "posterior"),
+    Verb(
+        "inference",
+        "evaluate",
+        "Compare posteriors with published values.",
+        ("posterior",),
+        "many",
+        "metrics",
+    ),
+)
+
+STAGES = {
+    "nbody": "Orbits: gravitational few-body integration.",
+    "spectra": "Stars: labels from spectra (not in this version).",
+    "morphology": "Galaxies: unsupervised classes from images (not in this version).",
+    "inference": "Posteriors: nested sampling with real cosmological data.",
+}

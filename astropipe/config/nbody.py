@@ -1,0 +1,61 @@
+"""Settings of the nbody stage."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from astropipe.config.base import Section
+
+
+class SimulateConfig(Section):
+    """Settings of ``astropipe nbody simulate``: which initial conditions."""
+
+    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named"] = Field(
+        "agekyan-anosova",
+        description="initial conditions: cold-start triples, the triples of Saz Ulibarrena & Portegies Zwart (2025), "
+        "Plummer spheres, or one published system by its name",
+    )
+    n_systems: int = Field(1000, ge=1, description="number of systems; 1 is made of a named one")
+    n_bodies: int = Field(16, ge=2, description="bodies in a Plummer sphere")
+    name: str = Field("figure-eight", description="which published system, for family named")
+
+
+class IntegrateConfig(Section):
+    """Settings of ``astropipe nbody integrate``: how, how long, and what is kept."""
+
+    method: Literal["hermite4", "leapfrog", "yoshida4", "yoshida6"] = Field("hermite4", description="integrator")
+    mu: float = Field(
+        0.01, gt=0, le=1, description="accuracy parameter of the variable step, in units of the shortest pair time"
+    )
+    dt: float | None = Field(
+        None, gt=0, description="fixed step instead, in the time unit of t_end; null for the variable step"
+    )
+    t_end: float | str = Field(
+        10.0, description="end time: a number in N-body units, or a text with a unit such as 30 yr"
+    )
+    stop_on_escape: bool = Field(False, description="end a system once a body has escaped for good")
+    max_force_evaluations: int = Field(
+        10_000_000, ge=1, description="end a system after so many force evaluations, with a status that says so"
+    )
+    keep: Literal["catalog", "trajectories"] = Field(
+        "catalog", description="what the artifact holds: one row for each system, or saved trajectories"
+    )
+    n_saved: int = Field(1000, ge=2, description="saved times of a trajectory, evenly spaced, both ends included")
+
+
+class EvaluateConfig(Section):
+    """Settings of ``astropipe nbody evaluate``: what counts as a failure."""
+
+    failure_energy_error: float = Field(
+        1e-3, gt=0, description="relative energy error above which a system counts as failed"
+    )
+
+
+class NbodyConfig(Section):
+    """Orbits: few-body integration."""
+
+    simulate: SimulateConfig = Field(SimulateConfig(), description="initial conditions")
+    integrate: IntegrateConfig = Field(IntegrateConfig(), description="integration")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="quality of a catalog")

@@ -1,0 +1,85 @@
+"""What the Snakemake workflow makes, and the settings of each of its jobs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from astropipe.config.base import Section
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+class EnsembleConfig(Section):
+    """One ensemble of systems: what differs from the nbody section."""
+
+    simulate: dict[str, Any] = Field({}, description="changes to nbody.simulate")
+    integrate: dict[str, Any] = Field({}, description="changes to nbody.integrate")
+
+
+class PosteriorConfig(Section):
+    """One posterior: what differs from the inference section."""
+
+    sample: dict[str, Any] = Field({}, description="changes to inference.sample")
+
+
+_ENSEMBLES = {
+    "cold-starts": EnsembleConfig(
+        simulate={"family": "agekyan-anosova", "n_systems": 2000}, integrate={"t_end": 100, "stop_on_escape": True}
+    ),
+    "paper-triples": EnsembleConfig(
+        simulate={"family": "saz-ulibarrena", "n_systems": 1000}, integrate={"t_end": "30 yr"}
+    ),
+    "figure-eight": EnsembleConfig(
+        simulate={"family": "named", "name": "figure-eight"}, integrate={"t_end": 63.259139829, "keep": "trajectories"}
+    ),
+    "pythagorean": EnsembleConfig(
+        simulate={"family": "named", "name": "pythagorean"},
+        integrate={"t_end": 70, "mu": 0.001, "keep": "trajectories", "n_saved": 7001},
+    ),
+    "outer-solar-system": EnsembleConfig(
+        simulate={"family": "named", "name": "outer-solar-system"},
+        integrate={"t_end": "250 yr", "keep": "trajectories", "n_saved": 2501},
+    ),
+}
+
+_POSTERIORS = {
+    name: PosteriorConfig(sample={"problem": name})
+    for name in (
+        "lcdm-desi-dr1",
+        "lcdm-desi-dr2",
+        "lcdm-chronometers-31",
+        "lcdm-chronometers-32",
+        "lcdm-pantheon-40",
+        "lcdm-union3",
+        "w0wa-desi-dr2-cmb",
+        "w0wa-chronometers-desi-dr2",
+    )
+}
+
+
+class WorkflowConfig(Section):
+    """What ``snakemake`` makes."""
+
+    systems_per_chunk: int = Field(500, ge=1, description="systems that one job integrates")
+    max_chunks: int = Field(200, ge=1, description="most jobs that one ensemble is cut into; larger chunks beyond")
+    ensembles: dict[str, EnsembleConfig] = Field(
+        _ENSEMBLES, description="ensembles of systems by name, each with its changes to the nbody section"
+    )
+    posteriors: dict[str, PosteriorConfig] = Field(
+        _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
+    )
+
+    @field_validator("ensembles", "posteriors")
+    @classmethod
+    def _names_are_file_names(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name in value:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"{name!r} becomes part of file names: use lower-case letters, digits and hyphens")
+        return value
+
+    def chunks(self, n_systems: int) -> int:
+        """Return the number of chunks that an ensemble is cut into."""
+        return min(self.max_chunks, -(-n_systems // self.systems_per_chunk))

@@ -1,0 +1,77 @@
+"""Checkpoints of interrupted runs: arrays in one HDF5 file, replaced as a whole, tied to the run that wrote them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.runtime.errors import ArtifactError, OutputError, UsageError
+
+
+class Checkpoint:
+    """The saved state of a run.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    key : str
+        Hash of all that decides the result (inputs, configuration, seed). A checkpoint with another key
+        belongs to another run and is refused.
+    """
+
+    def __init__(self, path: Path, key: str) -> None:
+        self.path, self.key = path, key
+
+    def load(self) -> dict[str, NDArray[Any]] | None:
+        """Return the saved arrays, or None where there is no checkpoint.
+
+        Raises
+        ------
+        UsageError
+            If the checkpoint belongs to a run with other inputs, configuration or seed.
+        ArtifactError
+            If the file is damaged.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with h5py.File(self.path, "r", locking=False) as file:
+                key = str(file.attrs.get("key", ""))
+                arrays = {name: np.asarray(dataset[()]) for name, dataset in file.items()}
+        except OSError as error:
+            raise ArtifactError(
+                f"checkpoint {self.path} cannot be read ({error}); use --force to start afresh"
+            ) from error
+        if key != self.key:
+            raise UsageError(
+                f"checkpoint {self.path} belongs to a run with another input, configuration or seed; "
+                "resume with the same ones, or use --force to start afresh"
+            )
+        return arrays
+
+    def save(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Replace the checkpoint by these arrays; a kill in the middle leaves the old one."""
+        partial = self.path.with_name(self.path.name + ".partial")
+        try:
+            with h5py.File(partial, "w", locking=False) as file:
+                file.attrs["key"] = self.key
+                for name, array in arrays.items():
+                    chunked = {"chunks": True, "fletcher32": True} if array.size else {}
+                    file.create_dataset(name, data=array, **chunked)
+            os.replace(partial, self.path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise OutputError(
+                f"cannot write checkpoint {self.path}: {error}; free space or choose another folder"
+            ) from error
+
+    def remove(self) -> None:
+        """Delete the checkpoint: the run is complete."""
+        self.path.unlink(missing_ok=True)

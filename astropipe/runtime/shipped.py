@@ -1,0 +1,40 @@
+"""Where the files that come with astropipe are: the measurements in ``data/``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from astropipe.runtime.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def data_folder() -> Path:
+    """Return the folder of the shipped measurements.
+
+    A wheel carries it as ``astropipe/data``; in a clone it stands at the root of the repository.
+    """
+    inside = _PACKAGE / "data"
+    return inside if inside.is_dir() else _PACKAGE.parent / "data"
+
+
+def data_file(relative: str) -> Path:
+    """Return the path of one shipped data file.
+
+    Parameters
+    ----------
+    relative : str
+        Path below ``data/``, for example ``"desi-dr2/bao.ecsv"``.
+
+    Raises
+    ------
+    InputError
+        If the file is not there: the installation is incomplete.
+    """
+    path = data_folder() / relative
+    if not path.is_file():
+        raise InputError(
+            f"shipped data file {relative!r} is missing below {data_folder()}; "
+            "reinstall astropipe or restore the file from the repository"
+        )
+    return path
