@@ -1,0 +1,214 @@
+"""Problems of cosmology: an expansion model, one or more data sets, and priors.
+
+`cosmology` composes any of them; the named problems at the end are the ones whose results are published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.inference.datasets import SHIPPED, Dataset, dataset
+from astropipe.inference.likelihoods import likelihood
+from astropipe.inference.likelihoods.bao import RULERS
+from astropipe.inference.likelihoods.gaussian import DataLikelihood
+from astropipe.inference.likelihoods.joint import DerivedQuantities, JointLikelihood
+from astropipe.inference.priors import Constraint, Distribution, Prior, Uniform
+from astropipe.inference.problems.base import Problem, register
+from astropipe.runtime.errors import UsageError
+
+Array = NDArray[np.float64]
+Priors = Mapping[str, Distribution | str]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An expansion model: its title, its parameters beyond ``omega_m``, and the papers that propose it."""
+
+    title: str
+    parameters: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
+
+
+_CPL = ("Chevallier2001", "Linder2003")
+
+MODELS: Mapping[str, Model] = {
+    "lcdm": Model("flat ΛCDM"),
+    "olcdm": Model("curved ΛCDM", ("omega_k",)),
+    "wcdm": Model("flat wCDM", ("w0",)),
+    "w0wacdm": Model("flat w0waCDM", ("w0", "wa"), _CPL),
+    "w0wawbcdm": Model("flat w0wawbCDM", ("w0", "wa", "wb"), (*_CPL, "AfrozMukherjee2024")),
+    "ow0wacdm": Model("curved w0waCDM", ("omega_k", "w0", "wa"), _CPL),
+}
+"""Expansion models by the name that configurations use."""
+
+DEFAULT_PRIORS: Mapping[str, Distribution] = {
+    "h0": Uniform(40.0, 100.0),
+    "omega_m": Uniform(0.01, 0.99),
+    "omega_k": Uniform(-0.3, 0.3),
+    "w0": Uniform(-3.0, 1.0),
+    "wa": Uniform(-3.0, 2.0),
+    "wb": Uniform(-2.0, 3.0),
+    "omega_b_h2": Uniform(0.005, 0.1),
+    "r_d": Uniform(120.0, 180.0),
+    "h_rd": Uniform(10.0, 1000.0),
+}
+"""All parameters in their order, with the priors that evidences refer to unless others are given.
+
+Those of DESI 2025 (arXiv:2503.14738) for omega_m, w0, wa, omega_b_h2 and h_rd; of SimpleMC for omega_k and wb.
+"""
+
+LATEX = {
+    "h0": "H_0",
+    "omega_m": r"\Omega_\mathrm{m}",
+    "omega_k": r"\Omega_k",
+    "w0": "w_0",
+    "wa": "w_a",
+    "wb": "w_b",
+    "omega_b_h2": r"\Omega_\mathrm{b} h^2",
+    "r_d": r"r_\mathrm{d}",
+    "h_rd": r"h r_\mathrm{d}",
+    "omega_m_h2": r"\Omega_\mathrm{m} h^2",
+}
+UNITS = {"h0": "km / (s Mpc)", "r_d": "Mpc", "h_rd": "Mpc"}
+
+
+@register("cosmology")
+def cosmology(
+    model: str = "lcdm",
+    data: Sequence[str | Path] = ("desi-dr2",),
+    priors: Priors | None = None,
+    name: str | None = None,
+) -> Problem:
+    """Compose a problem from a model and data sets.
+
+    Parameters
+    ----------
+    model
+        One of `MODELS`.
+    data
+        Shipped names (`astropipe.inference.datasets.SHIPPED`) or paths of ECSV files in the same layout.
+    priors
+        Priors that replace those of `DEFAULT_PRIORS`. A prior on ``h_rd``, ``r_d`` or ``omega_b_h2`` also
+        chooses the ruler of BAO; without one it is computed from ``omega_b_h2`` where the CMB needs that,
+        ``r_d`` where chronometers need H0, and ``h_rd`` alone otherwise.
+    name
+        Name of the problem; made of the parts if not given.
+
+    Raises
+    ------
+    UsageError
+        If the model, a data set or a parameter is unknown, two data sets share measurements, or a prior is given
+        for a parameter that the combination does not have.
+    """
+    if model not in MODELS:
+        raise UsageError(f"no model is called {model!r}; the models are {', '.join(MODELS)}")
+    if isinstance(data, str) or not data:
+        raise UsageError(f"data must be a list of one or more data sets, got {data!r}")
+    sets = [dataset(one) for one in data]
+    _refuse_overlap(sets)
+    parts = [likelihood(one) for one in sets]
+    names = _parameters(model, parts, priors or {})
+    chosen = {key: (priors or {}).get(key, DEFAULT_PRIORS[key]) for key in names}
+    derived = DerivedQuantities(names)
+    produces = derived.produces
+    cited = [*MODELS[model].citations, *(key for one in sets for key in one.citations)]
+    return Problem(
+        name=name or "-".join((model, *(one.name for one in sets))),
+        title=f"{MODELS[model].title} with {'; '.join(one.title for one in sets)}",
+        prior=Prior(chosen, _constraints(names)),
+        log_likelihood=JointLikelihood(names, parts),
+        latex={key: LATEX[key] for key in names},
+        units={key: UNITS[key] for key in names if key in UNITS},
+        derived=derived if produces else None,
+        derived_units={key: UNITS[key] for key in produces if key in UNITS},
+        derived_latex={key: LATEX[key] for key in produces},
+        citations=tuple(dict.fromkeys(cited)),
+        sources=tuple(dict.fromkeys(path for one in sets for path in one.sources)),
+    )
+
+
+def _refuse_overlap(sets: Sequence[Dataset]) -> None:
+    """Refuse the same measurement twice; any two shipped sets of one kind have some in common."""
+    for i, one in enumerate(sets):
+        for other in sets[:i]:
+            shipped = one.name in SHIPPED and other.name in SHIPPED
+            if one.sources == other.sources or (shipped and one.kind == other.kind):
+                raise UsageError(
+                    f"data sets {other.name!r} and {one.name!r} share measurements, which may enter the "
+                    "likelihood only once; keep one of them"
+                )
+
+
+def _parameters(model: str, parts: Sequence[DataLikelihood], priors: Priors) -> tuple[str, ...]:
+    """Return the parameter names that a model, the data and the choice of ruler lead to, in their order."""
+    if unknown := sorted(set(priors) - set(DEFAULT_PRIORS)):
+        raise UsageError(f"no parameter is called {unknown[0]!r}; they are {', '.join(DEFAULT_PRIORS)}")
+    needed = {"omega_m", *MODELS[model].parameters}
+    needed |= {group[0] for part in parts for group in part.needs if len(group) == 1}
+    if any(RULERS in part.needs for part in parts):
+        chosen = _ruler(needed, priors)
+        needed |= {chosen} if chosen == "h_rd" else {chosen, "h0"}
+    if spare := sorted(set(priors) - needed):
+        names = [name for name in DEFAULT_PRIORS if name in needed]
+        raise UsageError(
+            f"a prior is given for {spare[0]}, which this model and data do not use; they use {', '.join(names)}"
+        )
+    return tuple(name for name in DEFAULT_PRIORS if name in needed)
+
+
+def _ruler(needed: set[str], priors: Priors) -> str:
+    """Return the parameter that sets the ruler of BAO: the one given a prior, else what the data suggest."""
+    asked = [name for name in RULERS if name in priors]
+    # The CMB samples omega_b_h2 anyway, so its prior says nothing about the ruler.
+    free = [name for name in asked if name not in needed]
+    if len(free) > 1:
+        raise UsageError(f"priors on {' and '.join(free)} would set the ruler of BAO twice; keep one")
+    if free:
+        return free[0]
+    if "omega_b_h2" in needed:
+        return "omega_b_h2"
+    return "r_d" if "h0" in needed or "h0" in priors else "h_rd"
+
+
+def _matter_era(values: dict[str, Array]) -> NDArray[np.bool_]:
+    """Return whether w stays below 0 as a → 0, so that there is a matter era."""
+    early = values["w0"] + values["wa"] + values.get("wb", np.zeros(1))
+    return np.asarray(early < 0.0)
+
+
+def _constraints(names: tuple[str, ...]) -> tuple[Constraint, ...]:
+    if "wa" not in names:
+        return ()
+    terms = [name for name in ("w0", "wa", "wb") if name in names]
+    return (Constraint(" + ".join(terms) + " < 0", _matter_era),)
+
+
+_NARROW_H0: Priors = {"h0": Uniform(50.0, 90.0)}
+
+
+def _named(name: str, model: str, data: Sequence[str], published: Priors | None = None) -> None:
+    """Register a problem of fixed model and data; a caller may replace its priors."""
+
+    def factory(priors: Priors | None = None) -> Problem:
+        return cosmology(model, data, {**(published or {}), **(priors or {})}, name=name)
+
+    register(name)(factory)
+
+
+_named("lcdm-desi-dr1", "lcdm", ["desi-dr1"])
+_named("lcdm-desi-dr2", "lcdm", ["desi-dr2"])
+_named("lcdm-chronometers-15", "lcdm", ["chronometers-15"])
+_named("lcdm-chronometers-31", "lcdm", ["chronometers-31"])
+_named("lcdm-chronometers-32", "lcdm", ["chronometers-32"])
+_named("lcdm-pantheon-40", "lcdm", ["pantheon-40"])
+_named("lcdm-union3", "lcdm", ["union3"])
+_named("lcdm-desi-dr2-cmb", "lcdm", ["desi-dr2", "planck-pr4"])
+_named("w0wa-desi-dr2-cmb", "w0wacdm", ["desi-dr2", "planck-pr4"])
+_named("w0wa-desi-dr2-cmb-union3", "w0wacdm", ["desi-dr2", "planck-pr4", "union3"])
+_named("w0wa-chronometers-desi-dr2", "w0wacdm", ["chronometers-31", "desi-dr2"], _NARROW_H0)
+_named("w0wawb-chronometers-desi-dr2", "w0wawbcdm", ["chronometers-31", "desi-dr2"], _NARROW_H0)
