@@ -170,9 +170,24 @@ def _bound(value: float) -> str:
     return f"{value:.10g}" if np.isfinite(value) else "N"
 
 
+def _copy_with_dimensions(source: h5py.Group, target: h5py.Group) -> None:
+    """Copy datasets whose axes are named by scales of their own group; copied references would point nowhere."""
+    for name, dataset in source.items():
+        copy = target.create_dataset(name, data=dataset[()])
+        for key in ("units", "description"):
+            if key in dataset.attrs:
+                copy.attrs[key] = dataset.attrs[key]
+    for name, dataset in source.items():
+        if dataset.is_scale:
+            target[name].make_scale(name)
+            continue
+        for axis, scales in enumerate(dataset.dims):
+            target[name].dims[axis].attach_scale(target[scales[0].name.rpartition("/")[2]])
+
+
 def _arviz(artifact: Artifact, output: Path) -> list[Path]:
     """Copy the groups that ArviZ knows to a file of their own: netCDF-4 is HDF5 with named dimensions."""
     with _replacing(output) as partial, h5py.File(partial, "w", locking=False) as target:
         for group in (POSTERIOR, "sample_stats"):
-            artifact.file.copy(group, target)
+            _copy_with_dimensions(artifact.file[group], target.create_group(group))
     return [output]

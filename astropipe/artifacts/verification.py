@@ -16,6 +16,9 @@ from astropipe.artifacts.reader import open_artifact
 from astropipe.runtime.errors import ArtifactError
 from astropipe.runtime.shipped import data_folder
 
+# Inputs lie beside an artifact, in a sister folder, or not far below: a whole disk is never searched.
+_SEARCH_DEPTH = 2
+
 State = Literal["ok", "damaged", "missing"]
 
 
@@ -86,26 +89,38 @@ def _changed_objects(file: h5py.File, stated: dict[str, str]) -> Iterator[str]:
     yield from (f"{name} is gone" for name in sorted(set(stated) - present))
 
 
+def _files_below(folder: Path, depth: int) -> Iterator[Path]:
+    """Yield the files of a folder and of those below it, hidden and unreadable ones left out."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.is_symlink():
+            continue
+        if entry.is_file():
+            yield entry
+        elif depth > 0 and entry.is_dir():
+            yield from _files_below(entry, depth - 1)
+
+
 class Library:
-    """Finds the inputs of artifacts by their hash, among the files of some folders.
+    """Finds the inputs of artifacts by their hash, among some files and then in some folders.
 
     Parameters
     ----------
     files : iterable of Path
         Files to look among first.
     folders : iterable of Path
-        Folders searched with all below them.
+        Folders searched, with two levels of folders below them, in this order and only while something is sought.
     """
 
     def __init__(self, files: Iterable[Path] = (), folders: Iterable[Path] = ()) -> None:
         self._artifacts: dict[str, Path] = {}
         self._others: dict[str, list[Path]] = {}
+        self._folders = [data_folder(), *folders]
         for path in files:
             self._add(path)
-        for folder in (*folders, data_folder()):
-            for path in sorted(folder.rglob("*")):
-                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-                    self._add(path)
 
     def _add(self, path: Path) -> None:
         self._others.setdefault(path.name, []).append(path)
@@ -120,6 +135,12 @@ class Library:
 
     def find(self, record: InputRecord) -> Path | None:
         """Return the file that a record speaks of, or None where there is none."""
+        while (path := self._known(record)) is None and self._folders:
+            for found in _files_below(self._folders.pop(0), _SEARCH_DEPTH):
+                self._add(found)
+        return path
+
+    def _known(self, record: InputRecord) -> Path | None:
         if record.schema != "file":
             return self._artifacts.get(record.sha256)
         candidates = self._others.get(record.name, [])
@@ -146,14 +167,11 @@ def verify(paths: Iterable[Path], search: Iterable[Path] = ()) -> list[Finding]:
         One for each file asked about, each followed by those of its inputs; a shared input is listed once.
     """
     files = [Path(path) for path in paths]
-    folders = {folder.resolve() for path in files for folder in (path.parent, path.resolve().parent.parent)}
-    library = Library(files, [*(folder for folder in search), *sorted(_outermost(folders))])
+    own = dict.fromkeys(path.resolve().parent for path in files)
+    sisters = dict.fromkeys(folder.parent for folder in own if len(folder.parents) > 1)
+    library = Library(files, [*search, *own, *sisters])
     seen: set[Path] = set()
     return [finding for path in files for finding in _walk(path, 0, library, seen)]
-
-
-def _outermost(folders: set[Path]) -> set[Path]:
-    return {folder for folder in folders if not any(other in folder.parents for other in folders)}
 
 
 def _walk(path: Path, depth: int, library: Library, seen: set[Path]) -> Iterator[Finding]:

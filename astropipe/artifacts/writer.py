@@ -27,6 +27,9 @@ from astropipe.artifacts.validation import faults
 from astropipe.runtime.errors import ArtifactError, AstropipeError, OutputError
 
 _CHUNK_BYTES = 1 << 20
+# HDF5 1.10 and later: there, all structures of the file itself carry checksums. In older formats a flipped bit can send
+# the HDF5 library into an endless loop, or give other data without a word.
+_FORMAT = ("v110", "v110")
 
 
 class ArtifactWriter:
@@ -158,7 +161,7 @@ def create_artifact(path: str | Path, kind: str, *, title: str, provenance: Prov
         with _sole_writer(partial):
             try:
                 _write(partial, described, title, provenance)
-                with h5py.File(partial, "r+", locking=False) as file:
+                with h5py.File(partial, "r+", locking=False, libver=_FORMAT) as file:
                     yield ArtifactWriter(file, described)
                 _complete(partial, described)
                 os.replace(partial, path)
@@ -173,7 +176,7 @@ def create_artifact(path: str | Path, kind: str, *, title: str, provenance: Prov
 
 
 def _write(partial: Path, described: Schema, title: str, provenance: Provenance) -> None:
-    with h5py.File(partial, "w", locking=False) as file:
+    with h5py.File(partial, "w", locking=False, libver=_FORMAT) as file:
         file.attrs["schema"] = described.id
         file.attrs["schema_version"] = described.version
         file.attrs["astropipe_version"] = __version__
@@ -183,7 +186,7 @@ def _write(partial: Path, described: Schema, title: str, provenance: Provenance)
 
 def _complete(partial: Path, described: Schema) -> None:
     """Check the content, write its hashes and bring all of it to the disk."""
-    with h5py.File(partial, "r+", locking=False) as file:
+    with h5py.File(partial, "r+", locking=False, libver=_FORMAT) as file:
         if found := list(faults(file, described)):
             raise ArtifactError(f"this is not a complete {described.kind} artifact: " + "; ".join(found))
         digests = hashing.content_digests(file)

@@ -29,7 +29,19 @@ class SampleConfig(Section):
     )
 
 
+class EvaluateConfig(Section):
+    """Settings of ``astropipe inference evaluate``: what counts as a failure."""
+
+    max_deviation: float | None = Field(
+        None,
+        gt=0,
+        description="fail, with exit code 4, when a value is further than so many standard errors from the published "
+        "one; null to report only",
+    )
+
+
 class InferenceConfig(Section):
     """Posteriors: nested sampling."""
 
     sample: SampleConfig = Field(SampleConfig(), description="nested sampling")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="comparison with published values")

@@ -1,8 +1,11 @@
-"""The settings of each job of the workflow, as the options of its command."""
+"""The jobs of the workflow: their settings as command-line options, their files, their resources.
+
+The Snakefile asks this module instead of computing: helpers here have tests, those in a rule have none.
+"""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from astropipe.config.base import Section
 from astropipe.config.inference import SampleConfig
@@ -12,6 +15,18 @@ from astropipe.config.root import Config
 from astropipe.runtime.run import as_options
 
 _S = TypeVar("_S", bound=Section)
+
+# Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
+CODE = {"nbody": 1, "inference": 1, "plots": 1}
+
+
+class Wildcards(Protocol):
+    """The wildcards of a job, as Snakemake hands them to functions."""
+
+    ensemble: str
+    posterior: str
+    chunk: str
+    chunks: str
 
 
 def simulate_settings(config: Config, ensemble: str) -> SimulateConfig:
@@ -42,13 +57,6 @@ def _changed(base: _S, changes: dict[str, Any], where: str) -> _S:
     return validate_section(type(base), merge(base.model_dump(), changes), "the configuration", f"{where}.")
 
 
-def chunk_count(config: Config, ensemble: str) -> int:
-    """Return the number of jobs that integrate an ensemble; trajectories stay in one piece."""
-    if integrate_settings(config, ensemble).keep == "trajectories":
-        return 1
-    return config.workflow.chunks(simulate_settings(config, ensemble).n_systems)
-
-
 def as_job_options(where: str, settings: Section) -> str:
     """Write what differs from the defaults as ``--set`` options for a shell; ``where`` is the path of the section."""
     return as_options(where, settings.model_dump(exclude_defaults=True))
@@ -67,3 +75,83 @@ def check_jobs(config: Config) -> None:
         integrate_settings(config, ensemble)
     for posterior in config.workflow.posteriors:
         sample_settings(config, posterior)
+
+
+class Jobs:
+    """What the rules ask for; every ``get_*`` takes the wildcards of a job.
+
+    Parameters
+    ----------
+    config : Config
+        The resolved configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the settings of any job are not valid; see `check_jobs`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        check_jobs(config)
+        self.config = config
+        self.results = config.workflow.results
+
+    def catalog_ensembles(self) -> list[str]:
+        """Return the ensembles of which a catalog is made."""
+        return [name for name in self.config.workflow.ensembles if self._keep(name) == "catalog"]
+
+    def trajectory_ensembles(self) -> list[str]:
+        """Return the ensembles whose trajectories are kept."""
+        return [name for name in self.config.workflow.ensembles if self._keep(name) == "trajectories"]
+
+    def cold_start_ensembles(self) -> list[str]:
+        """Return the catalogs that have an Agekyan-Anosova map."""
+        ensembles = self.catalog_ensembles()
+        return [name for name in ensembles if simulate_settings(self.config, name).family == "agekyan-anosova"]
+
+    def posteriors(self) -> list[str]:
+        """Return the names of the posteriors."""
+        return list(self.config.workflow.posteriors)
+
+    def _keep(self, ensemble: str) -> str:
+        return integrate_settings(self.config, ensemble).keep
+
+    def chunk_count(self, ensemble: str) -> int:
+        """Return the number of jobs that integrate an ensemble; trajectories stay in one piece."""
+        if self._keep(ensemble) == "trajectories":
+            return 1
+        return self.config.workflow.chunks(simulate_settings(self.config, ensemble).n_systems)
+
+    def get_chunk_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the catalogs of the chunks of an ensemble."""
+        count = self.chunk_count(wildcards.ensemble)
+        folder = f"{self.results}/nbody/{wildcards.ensemble}/chunks"
+        return [f"{folder}/{index}-of-{count}.h5" for index in range(1, count + 1)]
+
+    def get_simulate_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody simulate``."""
+        return as_job_options("nbody.simulate", simulate_settings(self.config, wildcards.ensemble))
+
+    def get_integrate_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody integrate``."""
+        return as_job_options("nbody.integrate", integrate_settings(self.config, wildcards.ensemble))
+
+    def get_sample_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe inference sample``."""
+        return as_job_options("inference.sample", sample_settings(self.config, wildcards.posterior))
+
+    def get_nbody_evaluate_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody evaluate``."""
+        return as_job_options("nbody.evaluate", self.config.nbody.evaluate)
+
+    def get_inference_evaluate_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe inference evaluate``."""
+        return as_job_options("inference.evaluate", self.config.inference.evaluate)
+
+    def get_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory of a job in MB: a process with its libraries, doubled after each failure."""
+        return int(800 * 2 ** (attempt - 1))
+
+    def get_minutes(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the wall time of a job in minutes; a job that runs out of it goes on from its checkpoint."""
+        return int(self.config.workflow.minutes_per_job * attempt)

@@ -51,6 +51,9 @@ class EvaluateConfig(Section):
     failure_energy_error: float = Field(
         1e-3, gt=0, description="relative energy error above which a system counts as failed"
     )
+    max_failure_fraction: float | None = Field(
+        None, ge=0, le=1, description="fail, with exit code 4, when a larger share failed; null to report only"
+    )
 
 
 class NbodyConfig(Section):

@@ -63,6 +63,8 @@ _POSTERIORS = {
 class WorkflowConfig(Section):
     """What ``snakemake`` makes."""
 
+    results: str = Field("results", description="folder of all results")
+    minutes_per_job: int = Field(60, ge=1, description="wall time asked for a job, in minutes; retries ask for more")
     systems_per_chunk: int = Field(500, ge=1, description="systems that one job integrates")
     max_chunks: int = Field(200, ge=1, description="most jobs that one ensemble is cut into; larger chunks beyond")
     ensembles: dict[str, EnsembleConfig] = Field(

@@ -71,7 +71,3 @@ class Checkpoint:
             raise OutputError(
                 f"cannot write checkpoint {self.path}: {error}; free space or choose another folder"
             ) from error
-
-    def remove(self) -> None:
-        """Delete the checkpoint: the run is complete."""
-        self.path.unlink(missing_ok=True)

@@ -115,6 +115,11 @@ class Run:
             )
 
 
+    def discard_checkpoint(self, output: Path) -> None:
+        """Delete the checkpoint of a run that is complete."""
+        _remove(checkpoint_path(output))
+
+
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path)

@@ -62,7 +62,8 @@ SCHEMAS = (
             Field("unit", "unit of the numbers in this row", "text"),
             Field("expected", "reference value; NaN where there is none"),
             Field("expected_error", "standard error of the reference value"),
-            Field("source", "where the reference value stands", "text"),
+            Field("deviation", "value minus expected, in standard errors", required=False),
+            Field("source", "where the reference value stands; empty where there is none", "text"),
         ),
     ),
 )

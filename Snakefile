@@ -1,0 +1,45 @@
+# The whole workflow at a glance: which catalogs, which figures. The rules stand in workflows/, one file a stage.
+#
+#   snakemake --cores all                              everything, into results/
+#   snakemake --configfile my.yaml --cores all         with settings of your own (workflows/config/default.yaml has all keys)
+#   snakemake --profile profiles/slurm                 the same on a cluster
+from snakemake.utils import min_version
+
+from astropipe.config import resolve
+from astropipe.config.jobs import Jobs
+
+min_version("9.19")
+
+CONFIG = resolve(config, "the configuration of the workflow")
+JOBS = Jobs(CONFIG)
+
+
+pathvars:
+    results=JOBS.results,
+
+
+module nbody:
+    snakefile:
+        "workflows/nbody.smk"
+    config:
+        config
+
+
+module inference:
+    snakefile:
+        "workflows/inference.smk"
+    config:
+        config
+
+
+use rule * from nbody as nbody_*
+
+
+use rule * from inference as inference_*
+
+
+rule all:
+    default_target: True
+    input:
+        rules.nbody_all.input,
+        rules.inference_all.input,

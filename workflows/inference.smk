@@ -1,0 +1,130 @@
+# Posteriors: one nested sampling run for each problem -> posterior, trace and triangle -> comparison with published values.
+# Also runs alone: snakemake --snakefile workflows/inference.smk --cores all
+from astropipe.config import resolve
+from astropipe.config.jobs import CODE, Jobs
+
+CONFIG = resolve(config, "the configuration of the workflow")
+JOBS = Jobs(CONFIG)
+
+
+pathvars:
+    results=JOBS.results,
+
+
+wildcard_constraints:
+    posterior="[a-z0-9-]+",
+
+
+rule all:
+    input:
+        expand(
+            "<results>/inference/{posterior}/posterior.h5", posterior=JOBS.posteriors()
+        ),
+        expand(
+            "<results>/inference/{posterior}/{figure}.png",
+            posterior=JOBS.posteriors(),
+            figure=["triangle", "trace"],
+        ),
+        ["<results>/inference/metrics.h5", "<results>/inference/constraints.png"]
+        if JOBS.posteriors()
+        else [],
+
+
+rule sample:
+    output:
+        ensure("<results>/inference/{posterior}/posterior.h5", non_empty=True),
+    log:
+        "<results>/logs/inference/{posterior}/sample.log",
+    benchmark:
+        "<results>/benchmarks/inference/{posterior}/sample.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["inference"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_sample_options,
+    shell:
+        "exec astropipe inference sample --output {output} {params.settings} --seed {params.seed}"
+        " --threads {threads} --resume > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        expand(
+            "<results>/inference/{posterior}/posterior.h5", posterior=JOBS.posteriors()
+        ),
+    output:
+        ensure("<results>/inference/metrics.h5", non_empty=True),
+    log:
+        "<results>/logs/inference/evaluate.log",
+    benchmark:
+        "<results>/benchmarks/inference/evaluate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["inference"],
+        settings=JOBS.get_inference_evaluate_options,
+    shell:
+        "exec astropipe inference evaluate {input} --output {output} {params.settings} --force > {log} 2>&1"
+
+
+rule plot_constraints:
+    input:
+        "<results>/inference/metrics.h5",
+    output:
+        report(
+            "<results>/inference/constraints.png",
+            caption="report/constraints.rst",
+            category="4 Posteriors",
+            labels={"posterior": "all", "figure": "against published values"},
+        ),
+    log:
+        "<results>/logs/inference/plot-constraints.log",
+    benchmark:
+        "<results>/benchmarks/inference/plot-constraints.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input} --figure constraints --output {output} > {log} 2>&1"
+
+
+rule plot_posterior:
+    input:
+        "<results>/inference/{posterior}/posterior.h5",
+    output:
+        report(
+            "<results>/inference/{posterior}/{figure}.png",
+            caption="report/{figure}.rst",
+            category="4 Posteriors",
+            labels={"posterior": "{posterior}", "figure": "{figure}"},
+        ),
+    log:
+        "<results>/logs/inference/{posterior}/plot-{figure}.log",
+    benchmark:
+        "<results>/benchmarks/inference/{posterior}/plot-{figure}.tsv"
+    wildcard_constraints:
+        figure="triangle|trace",
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input} --figure {wildcards.figure} --output {output} > {log} 2>&1"

@@ -1,0 +1,232 @@
+# Orbits: ensembles of systems -> integrated in chunks -> catalogs, trajectories, figures.
+# Also runs alone: snakemake --snakefile workflows/nbody.smk --cores all
+from astropipe.config import resolve
+from astropipe.config.jobs import CODE, Jobs
+
+CONFIG = resolve(config, "the configuration of the workflow")
+JOBS = Jobs(CONFIG)
+
+
+pathvars:
+    results=JOBS.results,
+
+
+wildcard_constraints:
+    ensemble="[a-z0-9-]+",
+    chunk=r"\d+",
+    chunks=r"\d+",
+
+
+rule all:
+    input:
+        expand(
+            "<results>/nbody/{ensemble}/triples.h5", ensemble=JOBS.catalog_ensembles()
+        ),
+        expand(
+            "<results>/nbody/{ensemble}/energy-errors.png",
+            ensemble=JOBS.catalog_ensembles(),
+        ),
+        expand(
+            "<results>/nbody/{ensemble}/outcome-map.png",
+            ensemble=JOBS.cold_start_ensembles(),
+        ),
+        expand(
+            "<results>/nbody/{ensemble}/orbits.png",
+            ensemble=JOBS.trajectory_ensembles(),
+        ),
+        ["<results>/nbody/metrics.h5"] if JOBS.catalog_ensembles() else [],
+
+
+rule simulate:
+    output:
+        ensure("<results>/nbody/{ensemble}/systems.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/{ensemble}/simulate.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/simulate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["nbody"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_simulate_options,
+    shell:
+        "exec astropipe nbody simulate --output {output} {params.settings} --seed {params.seed} --force > {log} 2>&1"
+
+
+rule integrate:
+    input:
+        "<results>/nbody/{ensemble}/systems.h5",
+    output:
+        ensure(
+            "<results>/nbody/{ensemble}/chunks/{chunk}-of-{chunks}.h5", non_empty=True
+        ),
+    log:
+        "<results>/logs/nbody/{ensemble}/integrate/{chunk}-of-{chunks}.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/integrate/{chunk}-of-{chunks}.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["nbody"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_integrate_options,
+    shell:
+        "exec astropipe nbody integrate {input} --output {output} {params.settings} --seed {params.seed}"
+        " --chunk {wildcards.chunk}/{wildcards.chunks} --threads {threads} --resume > {log} 2>&1"
+
+
+rule gather:
+    input:
+        JOBS.get_chunk_files,
+    output:
+        ensure("<results>/nbody/{ensemble}/triples.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/{ensemble}/gather.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/gather.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["nbody"],
+    shell:
+        "exec astropipe merge {input} --output {output} --force > {log} 2>&1"
+
+
+rule trajectories:
+    input:
+        "<results>/nbody/{ensemble}/systems.h5",
+    output:
+        ensure("<results>/nbody/{ensemble}/trajectories.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/{ensemble}/trajectories.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/trajectories.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["nbody"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_integrate_options,
+    shell:
+        "exec astropipe nbody integrate {input} --output {output} {params.settings} --seed {params.seed}"
+        " --threads {threads} --resume > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        expand(
+            "<results>/nbody/{ensemble}/triples.h5", ensemble=JOBS.catalog_ensembles()
+        ),
+    output:
+        ensure("<results>/nbody/metrics.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/evaluate.log",
+    benchmark:
+        "<results>/benchmarks/nbody/evaluate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["nbody"],
+        settings=JOBS.get_nbody_evaluate_options,
+    shell:
+        "exec astropipe nbody evaluate {input} --output {output} {params.settings} --force > {log} 2>&1"
+
+
+rule plot_energy_errors:
+    input:
+        "<results>/nbody/{ensemble}/triples.h5",
+    output:
+        report(
+            "<results>/nbody/{ensemble}/energy-errors.png",
+            caption="report/energy-errors.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{ensemble}", "figure": "energy errors"},
+        ),
+    log:
+        "<results>/logs/nbody/{ensemble}/plot-energy-errors.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/plot-energy-errors.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input} --figure energy-errors --output {output} > {log} 2>&1"
+
+
+rule plot_outcome_map:
+    input:
+        "<results>/nbody/{ensemble}/systems.h5",
+        "<results>/nbody/{ensemble}/triples.h5",
+    output:
+        report(
+            "<results>/nbody/{ensemble}/outcome-map.png",
+            caption="report/outcome-map.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{ensemble}", "figure": "outcome map"},
+        ),
+    log:
+        "<results>/logs/nbody/{ensemble}/plot-outcome-map.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/plot-outcome-map.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input} --figure outcome-map --output {output} > {log} 2>&1"
+
+
+rule plot_orbits:
+    input:
+        "<results>/nbody/{ensemble}/trajectories.h5",
+    output:
+        report(
+            "<results>/nbody/{ensemble}/orbits.png",
+            caption="report/orbits.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{ensemble}", "figure": "orbits"},
+        ),
+    log:
+        "<results>/logs/nbody/{ensemble}/plot-orbits.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{ensemble}/plot-orbits.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input} --figure orbits --output {output} > {log} 2>&1"
