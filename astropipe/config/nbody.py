@@ -39,6 +39,12 @@ class IntegrateConfig(Section):
     max_force_evaluations: int = Field(
         10_000_000, ge=1, description="end a system after so many force evaluations, with a status that says so"
     )
+    max_energy_error: float = Field(
+        0.1,
+        gt=0,
+        description="relative energy error above which the status of a system says energy-error and its outcome must "
+        "not be used; 10 % after Boekholt & Portegies Zwart (2015)",
+    )
     keep: Literal["catalog", "trajectories"] = Field(
         "catalog", description="what the artifact holds: one row for each system, or saved trajectories"
     )

@@ -27,7 +27,8 @@ class PosteriorConfig(Section):
 
 _ENSEMBLES = {
     "cold-starts": EnsembleConfig(
-        simulate={"family": "agekyan-anosova", "n_systems": 2000}, integrate={"t_end": 100, "stop_on_escape": True}
+        simulate={"family": "agekyan-anosova", "n_systems": 2000},
+        integrate={"t_end": 100, "mu": 0.003, "stop_on_escape": True},
     ),
     "paper-triples": EnsembleConfig(
         simulate={"family": "saz-ulibarrena", "n_systems": 1000}, integrate={"t_end": "30 yr"}

@@ -109,7 +109,9 @@ def constraints(artifacts: Sequence[Artifact]) -> Figure:
     """Draw each measured value that has a published one, as difference in standard errors of the published one."""
     table = artifacts[0].table()
     if "deviation" not in table.colnames:
-        raise InputError(f"{artifacts[0].path} compares nothing with published values; give metrics of the inference stage")
+        raise InputError(
+            f"{artifacts[0].path} compares nothing with published values; give metrics of the inference stage"
+        )
     rows = table[np.isfinite(np.asarray(table["deviation"])) & (np.asarray(table["measure"]) != "logz")]
     if not len(rows):
         raise InputError(f"{artifacts[0].path} has no published value for any of its posteriors")

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from astropipe.artifacts import Artifact
 from astropipe.plots.style import COLOURS
@@ -23,6 +20,7 @@ _OUTCOME_COLOURS = {
     "ionised": COLOURS[3],
     "partial-escape": COLOURS[4],
     "binary": COLOURS[5],
+    "energy-error": "0.75",
 }
 
 
@@ -37,7 +35,7 @@ def energy_errors(artifacts: Sequence[Artifact]) -> Figure:
         share_axes.step(ordered, 1 - np.arange(len(ordered)) / len(ordered), label=f"{artifact.title} ({len(table)})")
         cost_axes.scatter(table["force_evaluations"], errors, s=4, alpha=0.5, linewidths=0)
     share_axes.set(xscale="log", yscale="log", xlabel="energy error |ΔE/E|", ylabel="share of systems above")
-    share_axes.legend(loc="lower left", fontsize=8)
+    share_axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
     cost_axes.set(xscale="log", yscale="log", xlabel="force evaluations of the system", ylabel="energy error |ΔE/E|")
     return figure
 
@@ -48,50 +46,50 @@ def outcome_map(artifacts: Sequence[Artifact]) -> Figure:
     where = {int(row): index for index, row in enumerate(systems["id"])}
     rows = [where[int(row)] for row in catalog["id"]]
     x, y = np.asarray(systems["map_x"])[rows], np.asarray(systems["map_y"])[rows]
-    figure = Figure(figsize=(9.5, 4.6))
+    # An outcome reached with a wrong energy says nothing about the system.
+    groups = np.where(np.asarray(catalog["status"]) == "energy-error", "energy-error", np.asarray(catalog["outcome"]))
+    size = float(np.clip(3000 / len(x), 2, 12))
+    figure = Figure(figsize=(8.6, 5.0))
     outcome_axes, time_axes = figure.subplots(1, 2, sharex=True, sharey=True)
-    outcomes = np.asarray(catalog["outcome"])
-    for outcome, colour in _OUTCOME_COLOURS.items():
-        chosen = outcomes == outcome
+    for group, colour in _OUTCOME_COLOURS.items():
+        chosen = groups == group
         if chosen.any():
-            label = f"{outcome} ({chosen.mean():.0%})"
-            outcome_axes.scatter(x[chosen], y[chosen], s=6, color=colour, linewidths=0, label=label)
-    outcome_axes.legend(loc="upper right", markerscale=2, fontsize=8, handletextpad=0.1)
-    end = float(np.max(np.asarray(catalog["time"])))
-    points = time_axes.scatter(x, y, c=np.asarray(catalog["time"]), s=6, linewidths=0)
-    figure.colorbar(points, ax=time_axes, label=f"time until escape, at most {end:g} [N-body units]")
-    outcome_axes.set(title=f"outcome at t ≤ {end:g}", ylabel="y of the third body")
-    time_axes.set(title="lifetime")
+            label = f"{group} ({chosen.mean():.0%})"
+            outcome_axes.scatter(x[chosen], y[chosen], s=size, color=colour, linewidths=0, label=label)
+    outcome_axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, markerscale=2, fontsize=8)
+    times = np.asarray(catalog["time"])
+    right = groups != "energy-error"
+    points = time_axes.scatter(x[right], y[right], c=times[right], s=size, linewidths=0)
+    label = f"time until an escape [N-body units]; {times.max():g}: none yet"
+    figure.colorbar(points, ax=time_axes, label=label, location="right")
     edge = np.linspace(0, np.pi / 3, 200)
     for axes in (outcome_axes, time_axes):
         axes.plot(np.cos(edge) - 0.5, np.sin(edge), color="0.5", linewidth=0.8)
         axes.set(xlabel="x of the third body", aspect="equal")
+    outcome_axes.set_ylabel("y of the third body")
     return figure
 
 
 def orbits(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw the paths of the bodies in their plane of motion, and the distances of all pairs against time."""
+    """Draw the paths of the bodies in the x-y plane, and the distances of all pairs against time."""
     artifact = artifacts[0]
     times, positions = artifact.array("times"), artifact.array("positions")
-    unit = f" [{positions.unit}]" if hasattr(positions, "unit") else " [N-body units]"
-    time_unit = f" [{times.unit}]" if hasattr(times, "unit") else " [N-body units]"
     t, x = np.asarray(getattr(times, "value", times)), np.asarray(getattr(positions, "value", positions))[0]
-    figure = Figure(figsize=(10, 4.4))
+    unit, time_unit = (f" [{getattr(values, 'unit', 'N-body units')}]" for values in (positions, times))
+    figure = Figure(figsize=(10, 4.6))
     path_axes, distance_axes = figure.subplots(1, 2)
-    _draw_paths(path_axes, x)
-    path_axes.set(xlabel=f"x{unit}", ylabel=f"y{unit}", aspect="equal", title=artifact.title)
-    path_axes.title.set_fontsize(9)
+    for body in range(x.shape[1]):
+        colour = COLOURS[body % len(COLOURS)]
+        path_axes.plot(x[:, body, 0], x[:, body, 1], linewidth=0.7, color=colour)
+        path_axes.plot(*x[0, body, :2], "o", markersize=4, color=colour, label=str(body + 1))
+    path_axes.legend(title="start of body", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    path_axes.set(xlabel=f"x{unit}", ylabel=f"y{unit}")
+    path_axes.set_aspect("equal", adjustable="datalim")
     for i, j in combinations(range(x.shape[1]), 2):
         distance_axes.plot(t, np.linalg.norm(x[:, i] - x[:, j], axis=1), linewidth=0.9, label=f"{i + 1}–{j + 1}")
     distance_axes.set(xlabel=f"time{time_unit}", ylabel=f"distance of the pair{unit}", yscale="log")
-    distance_axes.legend(title="bodies", fontsize=8, ncols=2)
+    distance_axes.legend(title="bodies", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     row = artifact.table()[0]
-    figure.supxlabel(f"|ΔE/E| = {row['energy_error']:.1e}, {row['force_evaluations']:,} force evaluations", fontsize=9)
+    quality = f"|ΔE/E| = {row['energy_error']:.1e}, {row['force_evaluations']:,} force evaluations"
+    figure.suptitle(f"{artifact.title}\n{quality}", fontsize=9)
     return figure
-
-
-def _draw_paths(axes: Axes, x: NDArray[Any]) -> None:
-    for body in range(x.shape[1]):
-        axes.plot(x[:, body, 0], x[:, body, 1], linewidth=0.7, color=COLOURS[body % len(COLOURS)])
-        axes.plot(*x[0, body, :2], "o", markersize=4, color=COLOURS[body % len(COLOURS)], label=str(body + 1))
-    axes.legend(title="start of body", fontsize=8, loc="best")

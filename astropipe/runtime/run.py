@@ -114,7 +114,6 @@ class Run:
                 "or --force to start afresh"
             )
 
-
     def discard_checkpoint(self, output: Path) -> None:
         """Delete the checkpoint of a run that is complete."""
         _remove(checkpoint_path(output))

@@ -65,7 +65,7 @@ SCHEMAS = (
             Field("id", "number of the system in its ensemble", "int"),
             Field("family", "how the initial conditions were made", "text"),
             Field("outcome", "interplay, binary, binary+escaper, hierarchical, ionised or partial-escape", "text"),
-            Field("status", "how the run ended: ok, escape, or why it ended early", "text"),
+            Field("status", "ok, escape (stopped there), or why the outcome must not be used", "text"),
             _time("time", "time at which the run ended"),
             _time("lifetime", "time at which the run was stopped because a body had escaped; NaN where none had"),
             Field("escaper", "index of the outermost escaping body; masked where none escapes", "int"),

@@ -1,0 +1,8 @@
+"""Inference problems by name: likelihood, prior and what to cite. Importing this registers those we ship."""
+
+from __future__ import annotations
+
+from astropipe.inference.problems import cosmology, toys
+from astropipe.inference.problems.base import Problem, problem, problem_names, register
+
+__all__ = ["Problem", "cosmology", "problem", "problem_names", "register", "toys"]

@@ -1,0 +1,128 @@
+"""What a problem of Bayesian inference is, and the registry through which a name becomes one."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.inference.priors import Prior
+from astropipe.runtime.errors import UsageError
+
+LogLikelihood: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""ln L of points [n, d], in the order of the prior's names, as [n]."""
+
+DerivedParameters: TypeAlias = Callable[[NDArray[np.float64]], dict[str, NDArray[np.float64]]]
+"""Further quantities of points [n, d], each [n], by name."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A likelihood, its prior, and what a reader needs to understand and cite them.
+
+    Every member can be pickled by reference (functions at module level, objects of module-level classes), so
+    that worker processes can be given the problem.
+
+    Attributes
+    ----------
+    name, title
+        Key in the registry, and one line for people.
+    prior
+        Joint prior; its names fix the order of the parameters everywhere.
+    log_likelihood
+        Vectorised ln L: points [n, d] to [n]. Natural logarithm; −inf is allowed, NaN is not.
+    latex, units
+        Symbol (without dollar signs) and unit of each parameter; an absent unit means dimensionless.
+    derived, derived_units, derived_latex
+        Further quantities computed from the parameters, with their units and symbols.
+    citations
+        Keys of the papers whose data or method the likelihood uses.
+    sources
+        Data files that the likelihood read.
+    log_evidence
+        True ln Z with this prior, where it is known.
+    """
+
+    name: str
+    title: str
+    prior: Prior
+    log_likelihood: LogLikelihood
+    latex: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    derived: DerivedParameters | None = None
+    derived_units: Mapping[str, str] = field(default_factory=dict)
+    derived_latex: Mapping[str, str] = field(default_factory=dict)
+    citations: tuple[str, ...] = ()
+    sources: tuple[Path, ...] = ()
+    log_evidence: float | None = None
+
+    def __post_init__(self) -> None:
+        for label, mapping in (("latex", self.latex), ("units", self.units)):
+            if strangers := sorted(set(mapping) - set(self.prior.names)):
+                raise UsageError(
+                    f"problem {self.name!r}: {label} given for {', '.join(strangers)},"
+                    f" which the prior does not have; its parameters are {', '.join(self.prior.names)}"
+                )
+
+
+Factory = TypeVar("Factory", bound=Callable[..., Problem])
+
+_FACTORIES: dict[str, Callable[..., Problem]] = {}
+
+
+def register(name: str) -> Callable[[Factory], Factory]:
+    """Return a decorator that makes a factory of problems known under `name`.
+
+    Raises
+    ------
+    UsageError
+        If the name is taken by another factory.
+    """
+
+    def add(factory: Factory) -> Factory:
+        known = _FACTORIES.get(name)
+        # The same function again is a reloaded module, not a clash.
+        if known is not None and (known.__module__, known.__qualname__) != (
+            factory.__module__,
+            factory.__qualname__,
+        ):
+            raise UsageError(f"problem {name!r} is already registered by {known.__module__}; choose another name")
+        _FACTORIES[name] = factory
+        return factory
+
+    return add
+
+
+def problem(name: str, **options: object) -> Problem:
+    """Build the registered problem `name`, handing `options` to its factory.
+
+    Raises
+    ------
+    UsageError
+        If no problem has this name (the message gives the nearest ones), or the factory does not take these
+        options.
+    """
+    factory = _FACTORIES.get(name)
+    if factory is None:
+        near = difflib.get_close_matches(name, _FACTORIES, n=3, cutoff=0.4) or problem_names()
+        raise UsageError(f"no problem is called {name!r}; did you mean {', '.join(near)}?")
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise UsageError(f"problem {name!r}: {error}; its options are {_option_names(factory)}") from error
+    return factory(**options)
+
+
+def problem_names() -> tuple[str, ...]:
+    """Return the names of all registered problems, sorted."""
+    return tuple(sorted(_FACTORIES))
+
+
+def _option_names(factory: Callable[..., Problem]) -> str:
+    return ", ".join(inspect.signature(factory).parameters) or "none"

@@ -1,0 +1,81 @@
+"""Orbits: few-body systems, integrators, outcomes.
+
+Inputs: `saz_ulibarrena_triple`, `agekyan_anosova`, `plummer_sphere`, `named_system`, collected by `stack`.
+Integration: `integrate` for one system, `integrate_batch` for many, with plain arrays or astropy Quantities.
+Results: `classify` says who is bound to whom and who escapes, `triples_catalog` makes the table,
+`total_energy` and its neighbours in `astropipe.nbody.conserved` check them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from astropipe.nbody.catalog import triples_catalog
+    from astropipe.nbody.conserved import angular_momentum, to_barycentre, total_energy
+    from astropipe.nbody.integration import IntegrationResult, integrate, integrate_batch
+    from astropipe.nbody.outcomes import Outcome, classify
+    from astropipe.nbody.systems import (
+        agekyan_anosova,
+        cold_start,
+        named_system,
+        named_systems,
+        plummer_sphere,
+        saz_ulibarrena_triple,
+        saz_ulibarrena_triple_legacy,
+        stack,
+    )
+
+# Where each public name lives; loaded at first use (PEP 562), because numba takes a second to import.
+_HOMES = {
+    "triples_catalog": "catalog",
+    "angular_momentum": "conserved",
+    "to_barycentre": "conserved",
+    "total_energy": "conserved",
+    "IntegrationResult": "integration",
+    "integrate": "integration",
+    "integrate_batch": "integration",
+    "Outcome": "outcomes",
+    "classify": "outcomes",
+    "agekyan_anosova": "systems",
+    "cold_start": "systems",
+    "named_system": "systems",
+    "named_systems": "systems",
+    "plummer_sphere": "systems",
+    "saz_ulibarrena_triple": "systems",
+    "saz_ulibarrena_triple_legacy": "systems",
+    "stack": "systems",
+}
+
+__all__ = [
+    "IntegrationResult",
+    "Outcome",
+    "agekyan_anosova",
+    "angular_momentum",
+    "classify",
+    "cold_start",
+    "integrate",
+    "integrate_batch",
+    "named_system",
+    "named_systems",
+    "plummer_sphere",
+    "saz_ulibarrena_triple",
+    "saz_ulibarrena_triple_legacy",
+    "stack",
+    "to_barycentre",
+    "total_energy",
+    "triples_catalog",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,81 @@
+"""The closest approach of any pair during a run, with minima interpolated between steps."""
+
+from __future__ import annotations
+
+import math
+
+from astropipe.nbody.arrays import FloatArray, IntArray
+from astropipe.nbody.compilation import inlined_kernel, kernel
+
+
+@kernel
+def interpolated_minimum(f0: float, f1: float, d0: float, d1: float) -> tuple[float, float]:
+    """Return the minimum on [0, 1] of the cubic with values f0, f1 and slopes d0 < 0 <= d1, and where it is.
+
+    Where the cubic leaves the positive range (a step too coarse to resolve the encounter), the smaller end value
+    is returned: an upper bound.
+    """
+    at = 0.0 if f0 < f1 else 1.0
+    least = min(f0, f1)
+    c2 = 3.0 * (f1 - f0) - 2.0 * d0 - d1
+    c3 = d0 + d1 - 2.0 * (f1 - f0)
+    discriminant = c2 * c2 - 3.0 * c3 * d0
+    if discriminant >= 0.0:
+        s = -d0 / (c2 + math.sqrt(discriminant))
+        value = f0 + s * (d0 + s * (c2 + s * c3))
+        if 0.0 <= s <= 1.0 and 0.0 < value < least:
+            return value, s
+    return least, at
+
+
+@inlined_kernel
+def track_closest(
+    n: int,
+    separation2: FloatArray,
+    approach: FloatArray,
+    earlier_separation2: FloatArray,
+    earlier_approach: FloatArray,
+    time: float,
+    step: float,
+    closest: FloatArray,
+    closest_pair: IntArray,
+) -> None:
+    """Update the record of the closest approach with one step, then make its end the start of the next.
+
+    r^2(t) between the ends of a step is taken as the cubic through both values and slopes (2 r . v), which is exact
+    for straight relative motion. A minimum lies inside the step where r . v changes sign from - to +.
+
+    Parameters
+    ----------
+    n : int
+        Number of bodies.
+    separation2, approach : arrays of shape (N (N - 1) / 2,)
+        Squared separation and r . v of each pair at the end of the step.
+    earlier_separation2, earlier_approach : arrays of shape (N (N - 1) / 2,)
+        The same at its start; changed in place to those at its end.
+    time, step : float
+        Time at the end of the step, and its length.
+    closest : array of shape (2,)
+        Least squared separation so far and its time, changed in place.
+    closest_pair : array of shape (2,)
+        The two bodies of it, changed in place.
+    """
+    pair = 0
+    for i in range(n):
+        for j in range(i + 1, n):
+            least, at = separation2[pair], 1.0
+            if earlier_approach[pair] < 0.0 <= approach[pair]:
+                least, at = interpolated_minimum(
+                    earlier_separation2[pair],
+                    separation2[pair],
+                    2.0 * step * earlier_approach[pair],
+                    2.0 * step * approach[pair],
+                )
+            if least < closest[0]:
+                closest[0] = least
+                closest[1] = time - (1.0 - at) * step
+                closest_pair[0] = i
+                closest_pair[1] = j
+            earlier_separation2[pair] = separation2[pair]
+            earlier_approach[pair] = approach[pair]
+            pair += 1

@@ -1,0 +1,235 @@
+"""The verbs of the nbody stage: systems in, catalogs and trajectories out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from astropipe.artifacts import Provenance, create_artifact, open_artifact
+from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
+from astropipe.nbody.blocks import integrate_blocks
+from astropipe.nbody.catalog import triples_catalog
+from astropipe.nbody.checks import check_systems
+from astropipe.nbody.ensembles import Ensemble, make_ensemble, time_quantity
+from astropipe.nbody.evaluation import quality
+from astropipe.nbody.integration import IntegrationResult, Trajectory
+from astropipe.runtime.checkpoint import Checkpoint
+from astropipe.runtime.errors import InputError, QualityError, UsageError
+from astropipe.runtime.run import Run, checkpoint_path, command_line
+
+CITATIONS = {
+    "hermite4": ("Makino1992", "PortegiesZwart2018"),
+    "leapfrog": ("Verlet1967",),
+    "yoshida4": ("Yoshida1990",),
+    "yoshida6": ("Yoshida1990",),
+    "agekyan-anosova": ("Agekyan1967",),
+    "saz-ulibarrena": ("SazUlibarrena2025",),
+    "plummer": ("Plummer1911", "Aarseth1974"),
+    "named": (),
+}
+
+
+def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: Run) -> str:
+    """Make the initial conditions of an ensemble and write them as a ``systems`` artifact.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        None.
+    output : Path
+        The artifact.
+    config : SimulateConfig
+        Which ensemble.
+    run : Run
+        Gives the seed; each system has a random stream of its own.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    UsageError
+        If the named system does not exist.
+    """
+    ensemble = make_ensemble(config, run.seed)
+    provenance = Provenance.collect(
+        command_line("nbody.simulate", inputs, config.model_dump(exclude_defaults=True), run),
+        {"nbody": {"simulate": config.model_dump()}},
+        seed=run.seed,
+        extra="nbody",
+        citations=CITATIONS[config.family],
+    )
+    with create_artifact(output, "systems", title=ensemble.title, provenance=provenance) as artifact:
+        artifact.write_table(ensemble.catalog)
+        artifact.write_array("masses", ensemble.masses)
+        artifact.write_array("positions", ensemble.positions)
+        artifact.write_array("velocities", ensemble.velocities)
+    n, bodies = np.shape(ensemble.masses)
+    return f"{n} systems of {bodies} bodies"
+
+
+def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run: Run) -> str:
+    """Integrate the systems of an artifact and write a ``triples-catalog`` or their ``trajectories``.
+
+    An interrupted run leaves a checkpoint beside the output; resumed, it ends with the same bytes as an
+    uninterrupted one.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        One ``systems`` artifact.
+    output : Path
+        The artifact.
+    config : IntegrateConfig
+        How, how long, and what is kept.
+    run : Run
+        Gives the chunk, threads, and what to do with a checkpoint.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    InputError
+        If a system cannot be integrated; the message names it.
+    UsageError
+        If ``t_end`` or ``dt`` does not fit the units of the systems, or the chunk is empty.
+    InterruptedRunError
+        If the run was interrupted; a checkpoint is kept.
+    """
+    path = inputs[0]
+    ensemble, made_with = _read_systems(path)
+    total = len(ensemble.catalog)
+    ensemble = ensemble.rows(run.chunk.rows(total))
+    if not len(ensemble.catalog):
+        raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} of {path} is empty: it has {total} systems only")
+    provenance = Provenance.collect(
+        command_line("nbody.integrate", inputs, config.model_dump(exclude_defaults=True), run),
+        {"nbody": {"integrate": config.model_dump()}},
+        inputs=inputs,
+        extra="nbody",
+        citations=(*made_with, *CITATIONS[config.method]),
+    )
+    t_end, options = _options(config, ensemble)
+    checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key)
+    with run.progress(f"{path.name} {config.method}", len(ensemble.catalog), "systems") as reporter:
+        result = integrate_blocks(ensemble, t_end, options, checkpoint, reporter)
+    wrong = ~(np.abs(result.energy_error) <= config.max_energy_error)
+    result = replace(result, status=np.where(wrong, "energy-error", result.status))
+    if result.trajectory is None:
+        _write_catalog(output, ensemble, result, provenance)
+    else:
+        _write_trajectories(output, ensemble, result, result.trajectory, provenance)
+    run.discard_checkpoint(output)
+    failed = int(np.sum((result.status != "ok") & (result.status != "escape")))
+    return f"{len(ensemble.catalog)} systems, {failed} of them not to be used (column status)"
+
+
+def _read_systems(path: Path) -> tuple[Ensemble, tuple[str, ...]]:
+    with open_artifact(path, "systems") as source:
+        parts = (source.table(), source.array("masses"), source.array("positions"), source.array("velocities"))
+        ensemble, made_with = Ensemble(source.title, *parts), source.provenance.citations
+    try:
+        # All systems, whatever the chunk: a message names the row in the file.
+        check_systems(*(np.asarray(getattr(part, "value", part)) for part in parts[1:]), single=False)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return ensemble, made_with
+
+
+def _options(config: IntegrateConfig, ensemble: Ensemble) -> tuple[Any, dict[str, Any]]:
+    t_end = time_quantity("nbody.integrate.t_end", config.t_end, has_units=ensemble.has_units)
+    options: dict[str, Any] = {
+        "method": config.method,
+        "mu": config.mu,
+        "dt": None if config.dt is None else config.dt * getattr(t_end, "unit", 1),
+        "max_force_evaluations": config.max_force_evaluations,
+        "stop_on_escape": config.stop_on_escape,
+    }
+    if config.keep == "trajectories":
+        options["save_times"] = np.linspace(0, 1, config.n_saved) * t_end
+    return t_end, options
+
+
+def _write_catalog(output: Path, ensemble: Ensemble, result: IntegrationResult, provenance: Provenance) -> None:
+    table = triples_catalog(ensemble.masses, result, ids=np.asarray(ensemble.catalog["id"]))
+    table.add_column(ensemble.catalog["family"], index=1)
+    with create_artifact(output, "triples-catalog", title=ensemble.title, provenance=provenance) as artifact:
+        artifact.write_table(table)
+
+
+def _write_trajectories(
+    output: Path, ensemble: Ensemble, result: IntegrationResult, trajectory: Trajectory, provenance: Provenance
+) -> None:
+    table = Table(
+        {
+            "id": ensemble.catalog["id"],
+            "family": ensemble.catalog["family"],
+            "status": result.status,
+            "energy_error": result.energy_error,
+            "force_evaluations": result.force_evaluations,
+        }
+    )
+    with create_artifact(output, "trajectories", title=ensemble.title, provenance=provenance) as artifact:
+        artifact.write_table(table)
+        artifact.write_array("times", trajectory.times)
+        artifact.write_array("masses", ensemble.masses)
+        artifact.write_array("positions", trajectory.positions)
+        artifact.write_array("velocities", trajectory.velocities)
+
+
+def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
+    """Measure errors, failures, cost and outcomes of catalogs and write them as a ``metrics`` artifact.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        ``triples-catalog`` artifacts.
+    output : Path
+        The artifact.
+    config : EvaluateConfig
+        What counts as a failure, and how many are too many.
+    run : Run
+        Seed of the record only: nothing here is random.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    QualityError
+        If more systems failed than allowed; the artifact is written all the same.
+    """
+    provenance = Provenance.collect(
+        command_line("nbody.evaluate", inputs, config.model_dump(exclude_defaults=True), run),
+        {"nbody": {"evaluate": config.model_dump()}},
+        inputs=inputs,
+        extra="nbody",
+    )
+    rows, failed = [], {}
+    for path in inputs:
+        with open_artifact(path, "triples-catalog") as artifact:
+            subject, table = artifact.title, artifact.table()
+        rows += [(subject, *row) for row in quality(table, config.failure_energy_error)]
+        failed[path] = float(np.mean(~(np.asarray(table["energy_error"]) <= config.failure_energy_error)))
+    names = ("subject", "measure", "value", "error", "unit", "expected", "expected_error", "source")
+    with create_artifact(output, "metrics", title="Quality of the few-body catalogs", provenance=provenance) as new:
+        new.write_table(Table(rows=rows, names=names))
+    worst = max(failed, key=lambda path: failed[path])
+    if config.max_failure_fraction is not None and failed[worst] > config.max_failure_fraction:
+        raise QualityError(
+            f"{worst}: {failed[worst]:.2%} of the systems have an energy error above {config.failure_energy_error:g}; "
+            f"nbody.evaluate.max_failure_fraction allows {config.max_failure_fraction:.2%}: lower nbody.integrate.mu"
+        )
+    return f"{len(inputs)} catalogs, at most {failed[worst]:.2%} failed systems"
