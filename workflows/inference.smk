@@ -102,22 +102,20 @@ rule plot_constraints:
         "exec astropipe plot {input} --figure constraints --output {output} > {log} 2>&1"
 
 
-rule plot_posterior:
+rule plot_triangle:
     input:
         "<results>/inference/{posterior}/posterior.h5",
     output:
         report(
-            "<results>/inference/{posterior}/{figure}.png",
-            caption="report/{figure}.rst",
+            "<results>/inference/{posterior}/triangle.png",
+            caption="report/triangle.rst",
             category="4 Posteriors",
-            labels={"posterior": "{posterior}", "figure": "{figure}"},
+            labels={"posterior": "{posterior}", "figure": "triangle"},
         ),
     log:
-        "<results>/logs/inference/{posterior}/plot-{figure}.log",
+        "<results>/logs/inference/{posterior}/plot-triangle.log",
     benchmark:
-        "<results>/benchmarks/inference/{posterior}/plot-{figure}.tsv"
-    wildcard_constraints:
-        figure="triangle|trace",
+        "<results>/benchmarks/inference/{posterior}/plot-triangle.tsv"
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -127,4 +125,30 @@ rule plot_posterior:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure {wildcards.figure} --output {output} > {log} 2>&1"
+        "exec astropipe plot {input} --figure triangle --output {output} > {log} 2>&1"
+
+
+rule plot_trace:
+    input:
+        "<results>/inference/{posterior}/posterior.h5",
+    output:
+        report(
+            "<results>/inference/{posterior}/trace.png",
+            caption="report/trace.rst",
+            category="4 Posteriors",
+            labels={"posterior": "{posterior}", "figure": "trace"},
+        ),
+    log:
+        "<results>/logs/inference/{posterior}/plot-trace.log",
+    benchmark:
+        "<results>/benchmarks/inference/{posterior}/plot-trace.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input} --figure trace --output {output} > {log} 2>&1"

@@ -16,7 +16,7 @@ from pathlib import Path
 import h5py
 
 from astropipe.artifacts.provenance import Provenance
-from astropipe.artifacts.schemas import schema
+from astropipe.artifacts.reader import open_unchecked
 from astropipe.artifacts.writer import ArtifactWriter, create_artifact
 from astropipe.runtime.errors import ArtifactError
 
@@ -43,20 +43,15 @@ def migrate(path: Path, output: Path) -> None:
     ArtifactError
         If the file is no artifact, is not older, or no function for its version is registered.
     """
-    try:
-        file = h5py.File(path, "r", locking=False)
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read as HDF5 ({error}); give an artifact of an older version") from error
-    with file:
-        kind = str(file.attrs.get("schema", "")).removeprefix("astropipe.")
-        described = schema(kind)
-        major = int(str(file.attrs.get("schema_version", "0")).split(".")[0])
-        if major >= described.major:
+    with open_unchecked(path) as old:
+        kind = old.kind
+        major = old.major
+        if major >= old.schema.major:
             raise ArtifactError(f"{path} has version {major} of {kind}, which needs no migration; use it as it is")
         if (kind, major) not in _steps:
             raise ArtifactError(
                 f"{path} has version {major} of {kind}, for which there is no migration; make it again from its inputs"
             )
         provenance = Provenance.collect(f"astropipe migrate {path.name}", {}, inputs=[path])
-        with create_artifact(output, kind, title=str(file.attrs["title"]), provenance=provenance) as new:
-            _steps[kind, major](file, new)
+        with create_artifact(output, kind, title=old.title, provenance=provenance) as new:
+            _steps[kind, major](old.file, new)

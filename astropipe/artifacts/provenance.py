@@ -165,7 +165,7 @@ class Provenance:
                 git_commit=str(group.attrs["git_commit"]),
                 astropipe_version=str(group.attrs["astropipe_version"]),
             )
-        except (KeyError, ValueError, TypeError, OSError) as error:
+        except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
             raise ArtifactError(
                 f"{file.filename}: the provenance is missing or damaged ({error}); make the artifact again"
             ) from error

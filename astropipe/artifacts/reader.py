@@ -15,7 +15,7 @@ from astropy.table import QTable
 from astropipe.artifacts.provenance import Provenance, read_text
 from astropipe.artifacts.schemas import SCHEMAS, Schema, schema
 from astropipe.artifacts.validation import CATALOG, faults
-from astropipe.runtime.errors import ArtifactError
+from astropipe.runtime.errors import ArtifactError, AstropipeError
 
 _PREFIX = "astropipe."
 
@@ -33,14 +33,33 @@ class Artifact:
         return self.schema.kind
 
     @property
+    def major(self) -> int:
+        """Major version of the schema by which the file was written.
+
+        Raises
+        ------
+        ArtifactError
+            If it states none.
+        """
+        with reading(self.path, "the attribute schema_version is"):
+            major = str(self.file.attrs.get("schema_version", "")).split(".")[0]
+        if not major.isdecimal():
+            raise ArtifactError(
+                f"{self.path} states no schema version; it was damaged or written by other software: make it again"
+            )
+        return int(major)
+
+    @property
     def title(self) -> str:
         """One line for people."""
-        return str(self.file.attrs["title"])
+        with reading(self.path, "the title is"):
+            return str(self.file.attrs["title"])
 
     @property
     def content_sha256(self) -> str:
         """Content hash as the file states it; `astropipe.artifacts.verify` recomputes it."""
-        return str(self.file.attrs["content_sha256"])
+        with reading(self.path, "the attribute content_sha256 is"):
+            return str(self.file.attrs["content_sha256"])
 
     @property
     def provenance(self) -> Provenance:
@@ -59,7 +78,7 @@ class Artifact:
             return QTable.read(self.file, path=path, format="hdf5", character_as_bytes=False)
 
     def array(self, path: str) -> Any:
-        """Return a dataset as an array; as a Quantity where it has a unit that is not dimensionless.
+        """Return a dataset as an array, text decoded; as a Quantity where it has a unit that is not dimensionless.
 
         Raises
         ------
@@ -69,6 +88,8 @@ class Artifact:
         with self._named(path):
             dataset = self.file[path]
             values = np.asarray(dataset[()])
+            if values.dtype.kind == "S":
+                return np.char.decode(values, "utf-8")
             unit = units.Unit(dataset.attrs.get("units", ""))
             return values if unit == units.dimensionless_unscaled else units.Quantity(values, unit)
 
@@ -85,16 +106,28 @@ class Artifact:
 
     @contextmanager
     def _named(self, path: str) -> Iterator[None]:
-        if path not in self.file:
-            raise ArtifactError(
-                f"{self.path}: there is no {path!r} in this {self.kind} artifact; see astropipe inspect"
-            )
-        try:
+        with reading(self.path, f"{path!r} is"):
+            if path not in self.file:
+                raise ArtifactError(
+                    f"{self.path}: there is no {path!r} in this {self.kind} artifact; see astropipe inspect"
+                )
             yield
-        except OSError as error:
-            raise ArtifactError(
-                f"{self.path}: {path!r} is damaged ({error}); run astropipe verify on the file and make it again"
-            ) from error
+
+
+@contextmanager
+def reading(path: Path, subject: str = "the file is") -> Iterator[None]:
+    """Turn what reading damaged bytes raises into an `ArtifactError` that names the file and the part.
+
+    h5py, astropy and YAML have no common class for it: a flipped bit can raise almost anything.
+    """
+    try:
+        yield
+    except AstropipeError:
+        raise
+    except Exception as error:
+        raise ArtifactError(
+            f"{path}: {subject} damaged ({error}); run astropipe verify on the file and make it again"
+        ) from error
 
 
 @contextmanager
@@ -119,22 +152,54 @@ def open_artifact(path: str | Path, *kinds: str) -> Iterator[Artifact]:
         If the file is missing, is not HDF5, is truncated, is not an artifact, has another kind, a newer or older
         major version, or lacks something that its schema requires.
     """
-    path = Path(path)
-    with _open_hdf5(path) as file:
-        described = _described(file, path)
-        if kinds and described.kind not in kinds:
+    with open_unchecked(path) as artifact:
+        if kinds and artifact.kind not in kinds:
+            text = artifact.schema.description
             raise ArtifactError(
-                f"{path} is a {described.kind} artifact, but this needs {' or '.join(map(repr, kinds))}; "
-                f"{described.description[0].lower()}{described.description[1:]} cannot serve here. "
+                f"{path} is a {artifact.kind} artifact, but this needs {' or '.join(map(repr, kinds))}; "
+                f"{text[0].lower()}{text[1:]} cannot serve here. "
                 "Give a file of the right kind (astropipe inspect FILE shows the kind)"
             )
-        _check_version(file, path, described)
-        if found := list(faults(file, described)):
-            raise ArtifactError(
-                f"{path} does not hold what a {described.kind} artifact must: {'; '.join(found)}. "
-                "It was changed after it was written, or written by other software: make it again"
-            )
+        check(artifact)
+        yield artifact
+
+
+@contextmanager
+def open_unchecked(path: str | Path) -> Iterator[Artifact]:
+    """Open an artifact of any version, whatever it holds: for `verify` and `migrate`; see `open_artifact`."""
+    path = Path(path)
+    with _open_hdf5(path) as file:
+        with reading(path):
+            described = _described(file, path)
         yield Artifact(file, described)
+
+
+def check(artifact: Artifact) -> None:
+    """Check that an open artifact has the present major version and holds what its schema requires.
+
+    Raises
+    ------
+    ArtifactError
+        Naming all faults at once.
+    """
+    path, described, major = artifact.path, artifact.schema, artifact.major
+    if major > described.major:
+        raise ArtifactError(
+            f"{path} has version {major} of {described.kind}, newer than the {described.version} that this astropipe "
+            f"reads; it was written by astropipe {artifact.file.attrs.get('astropipe_version', '?')}: update astropipe"
+        )
+    if major < described.major:
+        raise ArtifactError(
+            f"{path} has version {major} of {described.kind}, older than the {described.version} that this astropipe "
+            f"reads; convert it with astropipe migrate {path} --output NEW.h5"
+        )
+    with reading(path):
+        found = list(faults(artifact.file, described))
+    if found:
+        raise ArtifactError(
+            f"{path} does not hold what a {described.kind} artifact must: {'; '.join(found)}. "
+            "It was changed after it was written, or written by other software: make it again"
+        )
 
 
 @contextmanager
@@ -153,8 +218,11 @@ def _open_hdf5(path: Path) -> Iterator[h5py.File]:
 
 
 def _not_hdf5(path: Path, error: OSError) -> str:
-    with path.open("rb") as raw:
-        head = raw.read(8)
+    try:
+        with path.open("rb") as raw:
+            head = raw.read(8)
+    except OSError as unreadable:
+        return f"{path} cannot be read ({unreadable.strerror}); check its permissions"
     if not head:
         return f"{path} is empty; make it again"
     if head == b"\x89HDF\r\n\x1a\n":
@@ -178,22 +246,3 @@ def _described(file: h5py.File, path: Path) -> Schema:
             f"{path} is an artifact of kind {kind!r}, which this version of astropipe does not know; update astropipe"
         )
     return schema(kind)
-
-
-def _check_version(file: h5py.File, path: Path, described: Schema) -> None:
-    version = str(file.attrs.get("schema_version", ""))
-    major = version.split(".")[0]
-    if not major.isdecimal():
-        raise ArtifactError(
-            f"{path} states no schema version; it was damaged or written by other software: make it again"
-        )
-    if int(major) > described.major:
-        raise ArtifactError(
-            f"{path} has version {version} of {described.kind}, newer than the {described.version} that this astropipe "
-            f"reads; it was written by astropipe {file.attrs.get('astropipe_version', '?')}: update astropipe"
-        )
-    if int(major) < described.major:
-        raise ArtifactError(
-            f"{path} has version {version} of {described.kind}, older than the {described.version} that this astropipe "
-            f"reads; convert it with astropipe migrate {path} --output NEW.h5"
-        )

@@ -12,12 +12,15 @@ import h5py
 
 from astropipe.artifacts import hashing
 from astropipe.artifacts.provenance import InputRecord, Provenance, provenance_sha256, read_text
-from astropipe.artifacts.reader import open_artifact
+from astropipe.artifacts.reader import check, open_unchecked, reading
 from astropipe.runtime.errors import ArtifactError
 from astropipe.runtime.shipped import data_folder
 
 # Inputs lie beside an artifact, in a sister folder, or not far below: a whole disk is never searched.
 _SEARCH_DEPTH = 2
+
+# What h5py raises on damaged bytes.
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
 
 State = Literal["ok", "damaged", "missing"]
 
@@ -52,23 +55,28 @@ def damage(path: Path) -> list[str]:
     ArtifactError
         If the file cannot be opened as an artifact at all.
     """
-    with open_artifact(path) as artifact:
+    with open_unchecked(path) as artifact, reading(path):
         file = artifact.file
         found = [] if _provenance_sound(file) else ["/provenance was changed"]
         try:
             stated = json.loads(read_text(file[hashing.PROVENANCE], "digests"))
-        except (KeyError, ValueError, OSError):
+        except _UNREADABLE:
             return [*found, "the digests in /provenance cannot be read"]
+        if str(file.attrs["astropipe_version"]) != str(file[hashing.PROVENANCE].attrs["astropipe_version"]):
+            found.append("the attribute astropipe_version was changed")
         found += list(_changed_objects(file, stated))
         if not found and hashing.content_sha256(stated) != artifact.content_sha256:
             found.append("the attribute content_sha256 does not fit the digests")
+        if not found and artifact.major >= artifact.schema.major:
+            # The input of a migrated artifact is sound although this version of astropipe no longer reads it.
+            check(artifact)
         return found
 
 
 def _provenance_sound(file: h5py.File) -> bool:
     try:
         return provenance_sha256(file) == str(file.attrs.get("provenance_sha256"))
-    except (OSError, ValueError, KeyError):
+    except _UNREADABLE:
         return False
 
 
@@ -79,7 +87,7 @@ def _changed_objects(file: h5py.File, stated: dict[str, str]) -> Iterator[str]:
         present.add(name)
         try:
             digest = hashing.object_digest(item)
-        except (OSError, ValueError) as error:
+        except _UNREADABLE as error:
             yield f"{name} cannot be read ({error})"
             continue
         if name not in stated:
@@ -128,7 +136,7 @@ class Library:
             try:
                 with h5py.File(path, "r", locking=False) as file:
                     sha256 = file.attrs.get("content_sha256")
-            except OSError:
+            except (OSError, RuntimeError):
                 return
             if sha256 is not None:
                 self._artifacts.setdefault(str(sha256), path)
@@ -187,7 +195,7 @@ def _walk(path: Path, depth: int, library: Library, seen: set[Path]) -> Iterator
         yield Finding(str(path), depth, "damaged", f"{path}: {'; '.join(found)}; make it again from its inputs")
         return
     yield Finding(str(path), depth, "ok")
-    with open_artifact(path) as artifact:
+    with open_unchecked(path) as artifact:
         inputs = Provenance.read(artifact.file).inputs
     for record in inputs:
         yield from _walk_input(record, path, depth + 1, library, seen)

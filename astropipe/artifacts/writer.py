@@ -9,7 +9,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,13 +23,11 @@ from astropipe import __version__
 from astropipe.artifacts import hashing
 from astropipe.artifacts.provenance import Provenance, provenance_sha256, write_text
 from astropipe.artifacts.schemas import Schema, schema
+from astropipe.artifacts.storage import StorageError, writable_hdf5
 from astropipe.artifacts.validation import faults
 from astropipe.runtime.errors import ArtifactError, AstropipeError, OutputError
 
 _CHUNK_BYTES = 1 << 20
-# HDF5 1.10 and later: there, all structures of the file itself carry checksums. In older formats a flipped bit can send
-# the HDF5 library into an endless loop, or give other data without a word.
-_FORMAT = ("v110", "v110")
 
 
 class ArtifactWriter:
@@ -156,40 +154,36 @@ def create_artifact(path: str | Path, kind: str, *, title: str, provenance: Prov
     """
     path = Path(path)
     described = schema(kind)
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with _sole_writer(partial):
-            try:
-                _write(partial, described, title, provenance)
-                with h5py.File(partial, "r+", locking=False, libver=_FORMAT) as file:
-                    yield ArtifactWriter(file, described)
+    with _sole_writer(path) as partial:
+        try:
+            with _explained(path, StorageError), writable_hdf5(partial, "w") as file:
+                _describe(file, described, title, provenance)
+                yield ArtifactWriter(file, described)
+            with _explained(path, OSError):
                 _complete(partial, described)
                 os.replace(partial, path)
                 _sync(path.parent)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
-    except AstropipeError:
-        raise
-    except OSError as error:
-        raise OutputError(_explain(path, error)) from error
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
 
-def _write(partial: Path, described: Schema, title: str, provenance: Provenance) -> None:
-    with h5py.File(partial, "w", locking=False, libver=_FORMAT) as file:
-        file.attrs["schema"] = described.id
-        file.attrs["schema_version"] = described.version
-        file.attrs["astropipe_version"] = __version__
-        file.attrs["title"] = title
-        provenance.write(file)
+def _describe(file: h5py.File, described: Schema, title: str, provenance: Provenance) -> None:
+    file.attrs["schema"] = described.id
+    file.attrs["schema_version"] = described.version
+    file.attrs["astropipe_version"] = __version__
+    file.attrs["title"] = title
+    provenance.write(file)
 
 
 def _complete(partial: Path, described: Schema) -> None:
     """Check the content, write its hashes and bring all of it to the disk."""
-    with h5py.File(partial, "r+", locking=False, libver=_FORMAT) as file:
-        if found := list(faults(file, described)):
-            raise ArtifactError(f"this is not a complete {described.kind} artifact: " + "; ".join(found))
+    with h5py.File(partial, "r", locking=False) as file:
+        found = list(faults(file, described))
         digests = hashing.content_digests(file)
+    if found:
+        raise ArtifactError(f"this is not a complete {described.kind} artifact: " + "; ".join(found))
+    with writable_hdf5(partial, "r+") as file:
         file.attrs["content_sha256"] = hashing.content_sha256(digests)
         write_text(file[hashing.PROVENANCE], "digests", hashing.canonical_json(digests))
         file.attrs["provenance_sha256"] = provenance_sha256(file)
@@ -205,21 +199,49 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def _sole_writer(partial: Path) -> Iterator[IO[bytes]]:
-    """Hold a lock on the temporary file, so that two processes never write the same artifact.
+def _sole_writer(path: Path) -> Iterator[Path]:
+    """Give the temporary file of an artifact, locked, so that two processes never write the same one.
 
-    A partial file left by a killed process has no lock and is written over.
+    A temporary file left by a killed process has no lock and is written over.
     """
-    with partial.open("ab") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise OutputError(f"another process is writing {partial}; wait for it or choose another --output") from None
-        except OSError as error:
-            # Some network file systems have no locks; there the scheduler alone keeps writers apart.
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                raise
-        yield handle
+    partial = path.with_name(f".{path.name}.partial")
+    with ExitStack() as stack:
+        with _explained(path, OSError):
+            while True:
+                handle = stack.enter_context(partial.open("ab"))
+                _lock(handle, partial)
+                if _is_same_file(handle, partial):
+                    break
+        yield partial
+
+
+def _lock(handle: IO[bytes], partial: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise OutputError(f"another process is writing {partial}; wait for it or choose another --output") from None
+    except OSError as error:
+        # Some network file systems have no locks; there the scheduler alone keeps writers apart.
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+
+
+def _is_same_file(handle: IO[bytes], partial: Path) -> bool:
+    """Return False when another writer finished, and renamed the file, between our opening it and locking it."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), partial.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _explained(path: Path, kind: type[OSError]) -> Iterator[None]:
+    try:
+        yield
+    except AstropipeError:
+        raise
+    except kind as error:
+        raise OutputError(_explain(path, error)) from error
 
 
 def _explain(path: Path, error: OSError) -> str:
@@ -230,9 +252,5 @@ def _explain(path: Path, error: OSError) -> str:
         errno.EROFS: "the file system is read-only; choose another --output",
         errno.ENOENT: f"the folder {path.parent} does not exist; make it or choose another --output",
     }
-    reason = reasons.get(error.errno or 0, "")
-    if not reason:
-        # HDF5 wraps the system's error in a text of its own.
-        named = (text for number, text in reasons.items() if os.strerror(number) in str(error))
-        reason = next(named, "check the folder and the disk, then run again")
+    reason = reasons.get(error.errno or 0, "check the folder and the disk, then run again")
     return f"cannot write {path}: {error}; {reason}. No file was changed"

@@ -5,6 +5,7 @@ The Snakefile asks this module instead of computing: helpers here have tests, th
 
 from __future__ import annotations
 
+import shutil
 from typing import Any, Protocol, TypeVar
 
 from astropipe.config.base import Section
@@ -12,6 +13,7 @@ from astropipe.config.inference import SampleConfig
 from astropipe.config.loading import merge, validate_section
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
 from astropipe.config.root import Config
+from astropipe.runtime.errors import UsageError
 from astropipe.runtime.run import as_options
 
 _S = TypeVar("_S", bound=Section)
@@ -89,9 +91,16 @@ class Jobs:
     ------
     ConfigError
         If the settings of any job are not valid; see `check_jobs`.
+    UsageError
+        If the command ``astropipe`` cannot be found.
     """
 
     def __init__(self, config: Config) -> None:
+        if shutil.which("astropipe") is None:
+            raise UsageError(
+                "the command astropipe is not on the PATH of the workflow's jobs; activate the environment first "
+                "(source .venv/bin/activate), or start the workflow with make"
+            )
         check_jobs(config)
         self.config = config
         self.results = config.workflow.results

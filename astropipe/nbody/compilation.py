@@ -26,7 +26,7 @@ def kernel(function: F) -> F:
 def inlined_kernel(function: F) -> F:
     """Compile like `kernel`, and merge the function into its callers: for what the loop over steps calls.
 
-    A call hands over seven words per array, which for three bodies costs as much as the forces.
+    A call hands over seven words per array, which for three bodies is comparable to the work itself.
     """
     return cast(F, numba.njit(cache=True, error_model="numpy", forceinline=True)(_tied_to_callees(function)))
 

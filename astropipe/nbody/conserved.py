@@ -128,5 +128,5 @@ def conservation_errors(
 
 
 def _ratio(change: FloatArray, scale: FloatArray) -> FloatArray:
-    """Return change / scale, and 0 where nothing changed."""
-    return np.where(change == 0.0, 0.0, change / np.where(change == 0.0, 1.0, scale))
+    """Return change / scale, and 0 where there is no scale because nothing interacts."""
+    return np.where(scale > 0.0, change / np.where(scale > 0.0, scale, 1.0), 0.0)

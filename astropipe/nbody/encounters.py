@@ -30,15 +30,7 @@ def interpolated_minimum(f0: float, f1: float, d0: float, d1: float) -> tuple[fl
 
 @inlined_kernel
 def track_closest(
-    n: int,
-    separation2: FloatArray,
-    approach: FloatArray,
-    earlier_separation2: FloatArray,
-    earlier_approach: FloatArray,
-    time: float,
-    step: float,
-    closest: FloatArray,
-    closest_pair: IntArray,
+    n: int, pairs: FloatArray, time: float, step: float, closest: FloatArray, closest_pair: IntArray
 ) -> None:
     """Update the record of the closest approach with one step, then make its end the start of the next.
 
@@ -49,10 +41,9 @@ def track_closest(
     ----------
     n : int
         Number of bodies.
-    separation2, approach : arrays of shape (N (N - 1) / 2,)
-        Squared separation and r . v of each pair at the end of the step.
-    earlier_separation2, earlier_approach : arrays of shape (N (N - 1) / 2,)
-        The same at its start; changed in place to those at its end.
+    pairs : array of shape (4, N (N - 1) / 2)
+        Squared separation and r . v of each pair at the end of the step (rows 0 and 1), and at its start (rows
+        2 and 3, changed in place to those at the end).
     time, step : float
         Time at the end of the step, and its length.
     closest : array of shape (2,)
@@ -63,19 +54,16 @@ def track_closest(
     pair = 0
     for i in range(n):
         for j in range(i + 1, n):
-            least, at = separation2[pair], 1.0
-            if earlier_approach[pair] < 0.0 <= approach[pair]:
+            least, at = pairs[0, pair], 1.0
+            if pairs[3, pair] < 0.0 <= pairs[1, pair]:
                 least, at = interpolated_minimum(
-                    earlier_separation2[pair],
-                    separation2[pair],
-                    2.0 * step * earlier_approach[pair],
-                    2.0 * step * approach[pair],
+                    pairs[2, pair], pairs[0, pair], 2.0 * step * pairs[3, pair], 2.0 * step * pairs[1, pair]
                 )
             if least < closest[0]:
                 closest[0] = least
                 closest[1] = time - (1.0 - at) * step
                 closest_pair[0] = i
                 closest_pair[1] = j
-            earlier_separation2[pair] = separation2[pair]
-            earlier_approach[pair] = approach[pair]
+            pairs[2, pair] = pairs[0, pair]
+            pairs[3, pair] = pairs[1, pair]
             pair += 1

@@ -60,14 +60,13 @@ def acceleration_and_jerk(
     v: FloatArray,
     a: FloatArray,
     jerk: FloatArray,
-    separation2: FloatArray,
-    approach: FloatArray,
+    pairs: FloatArray,
 ) -> float:
     r"""Write accelerations and their time derivatives, and return the squared rate of the step rule.
 
     .. math:: \dot a_i = \sum_j G m_j \left[ v_{ij} / r_{ij}^3 - 3 (r_{ij} \cdot v_{ij}) r_{ij} / r_{ij}^5 \right]
 
-    (Makino & Aarseth 1992, PASJ 44, 141, eq. 2).
+    (Makino & Aarseth 1992, PASJ 44, 141).
 
     Parameters
     ----------
@@ -77,8 +76,8 @@ def acceleration_and_jerk(
         Positions and velocities.
     a, jerk : arrays of shape (N, 3)
         Output: accelerations and jerks.
-    separation2, approach : arrays of shape (N (N - 1) / 2,)
-        Output: squared separation and r . v of each pair; inf and 0 for two massless bodies.
+    pairs : array of shape (>= 2, N (N - 1) / 2)
+        Output: squared separation (row 0) and r . v (row 1) of each pair; inf and 0 for two massless bodies.
 
     Returns
     -------
@@ -96,8 +95,8 @@ def acceleration_and_jerk(
         for j in range(i + 1, n):
             gm_pair = gm[i] + gm[j]
             if gm_pair == 0.0:
-                separation2[pair] = math.inf
-                approach[pair] = 0.0
+                pairs[0, pair] = math.inf
+                pairs[1, pair] = 0.0
                 pair += 1
                 continue
             dx = x[j, 0] - x[i, 0]
@@ -115,8 +114,8 @@ def acceleration_and_jerk(
             pair_rate2 = inverse_r2 * max(v2, gm_pair * inverse_r)
             rate2 = max(rate2, pair_rate2)
             total += pair_rate2
-            separation2[pair] = r2
-            approach[pair] = rv
+            pairs[0, pair] = r2
+            pairs[1, pair] = rv
             pair += 1
             swing = 3.0 * rv * inverse_r2
             pull_i = gm[j] * inverse_r3
@@ -140,7 +139,7 @@ def acceleration_and_jerk(
 
 
 @inlined_kernel
-def survey_pairs(gm: FloatArray, x: FloatArray, v: FloatArray, separation2: FloatArray, approach: FloatArray) -> float:
+def survey_pairs(gm: FloatArray, x: FloatArray, v: FloatArray, pairs: FloatArray) -> float:
     """Write the pair quantities of `acceleration_and_jerk` without any force; return the squared rate.
 
     The force of the symplectic schemes does not depend on velocities, so they look at the pairs once a step.
@@ -151,8 +150,8 @@ def survey_pairs(gm: FloatArray, x: FloatArray, v: FloatArray, separation2: Floa
         Gravitational parameters G m.
     x, v : arrays of shape (N, 3)
         Positions and velocities.
-    separation2, approach : arrays of shape (N (N - 1) / 2,)
-        Output: squared separation and r . v of each pair; inf and 0 for two massless bodies.
+    pairs : array of shape (>= 2, N (N - 1) / 2)
+        Output: squared separation (row 0) and r . v (row 1) of each pair; inf and 0 for two massless bodies.
 
     Returns
     -------
@@ -165,8 +164,8 @@ def survey_pairs(gm: FloatArray, x: FloatArray, v: FloatArray, separation2: Floa
     for i in range(n):
         for j in range(i + 1, n):
             gm_pair = gm[i] + gm[j]
-            separation2[pair] = math.inf
-            approach[pair] = 0.0
+            pairs[0, pair] = math.inf
+            pairs[1, pair] = 0.0
             if gm_pair > 0.0:
                 dx = x[j, 0] - x[i, 0]
                 dy = x[j, 1] - x[i, 1]
@@ -176,8 +175,8 @@ def survey_pairs(gm: FloatArray, x: FloatArray, v: FloatArray, separation2: Floa
                 dvz = v[j, 2] - v[i, 2]
                 r2 = dx * dx + dy * dy + dz * dz
                 v2 = dvx * dvx + dvy * dvy + dvz * dvz
-                separation2[pair] = r2
-                approach[pair] = dx * dvx + dy * dvy + dz * dvz
+                pairs[0, pair] = r2
+                pairs[1, pair] = dx * dvx + dy * dvy + dz * dvz
                 inverse_r = 1.0 / math.sqrt(r2)
                 pair_rate2 = inverse_r * inverse_r * max(v2, gm_pair * inverse_r)
                 rate2 = max(rate2, pair_rate2)

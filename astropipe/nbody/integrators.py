@@ -117,22 +117,10 @@ def evolve(
     gm = controls.G * masses
     work = np.empty((6, n, 3))
     a, jerk, x_ahead, v_ahead, a_end, jerk_end = work[0], work[1], work[2], work[3], work[4], work[5]
-    pairs = np.empty((4, n * (n - 1) // 2))
-    separation2, approach, earlier_separation2, earlier_approach = pairs[0], pairs[1], pairs[2], pairs[3]
-    rate2 = first_evaluation(stages, gm, x, v, a, jerk, separation2, approach)
+    pairs = np.zeros((4, n * (n - 1) // 2))
+    rate2 = first_evaluation(stages, gm, x, v, a, jerk, pairs)
     closest = np.array([math.inf, controls.t_start])
-    earlier_approach[:] = 0.0
-    track_closest(
-        n,
-        separation2,
-        approach,
-        earlier_separation2,
-        earlier_approach,
-        controls.t_start,
-        0.0,
-        closest,
-        closest_pair,
-    )
+    track_closest(n, pairs, controls.t_start, 0.0, closest, closest_pair)
     cost = max(1, stages.size)
     smallest_step = _SMALLEST_STEP * (t_end - controls.t_start)
     evaluations, steps, saved, status = 1, 0, 0, OK
@@ -156,25 +144,15 @@ def evolve(
             status = MAX_FORCE_EVALUATIONS
         else:
             if stages.size == 0:
-                rate2 = hermite_step(gm, x, v, a, jerk, x_ahead, v_ahead, a_end, jerk_end, separation2, approach, step)
+                rate2 = hermite_step(gm, x, v, a, jerk, x_ahead, v_ahead, a_end, jerk_end, pairs, step)
             else:
-                rate2 = composition_step(stages, gm, x, v, a, x_ahead, v_ahead, separation2, approach, step)
+                rate2 = composition_step(stages, gm, x, v, a, x_ahead, v_ahead, pairs, step)
             evaluations += cost
             if not rate2 < math.inf:
                 status = COLLISION
                 continue
             time, carry = _advance_clock(time, carry, step, target, landing)
-            track_closest(
-                n,
-                separation2,
-                approach,
-                earlier_separation2,
-                earlier_approach,
-                time,
-                step,
-                closest,
-                closest_pair,
-            )
+            track_closest(n, pairs, time, step, closest, closest_pair)
             steps += 1
             if controls.escape_factor > 0.0 and steps % _STEPS_BETWEEN_ESCAPE_CHECKS == 0:
                 status = ESCAPE if any_escape(masses, x, v, controls.G, controls.escape_factor) else OK

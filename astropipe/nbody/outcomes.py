@@ -9,8 +9,8 @@ farthest from that pair's barycentre *escapes* when, with respect to the barycen
    (a: semi-major axis of the pair).
 
 For three bodies this is the usual test of escape from a binary (Standish 1971, Celest. Mech. 4, 44; Valtonen &
-Karttunen 2006, The Three-Body Problem, ch. 2; Fregeau et al. 2004, MNRAS 352, 1, sec. 3, with a tidal tolerance in
-place of the distance). It is not a proof: the perturbation by the binary at distance f a is of relative order f^-2.
+Karttunen 2006, The Three-Body Problem; Fregeau et al. 2004, MNRAS 352, 1, who take a tidal tolerance in place of the
+distance). It is not a proof: the perturbation by the binary at distance f a is of relative order f^-2.
 
 A triple that has not broken up is `hierarchical` when its outer orbit is bound and stable by the criterion of Mardling
 & Aarseth (2001, MNRAS 321, 398, eq. 90),

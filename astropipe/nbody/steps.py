@@ -10,7 +10,7 @@ itself (order 2), or Yoshida's (1990, Phys. Lett. A 150, 262) schemes of order 4
 Symplectic with a fixed step only.
 
 Arrays are handed over one by one rather than as a record: taking an array out of a record counts a reference, which in
-the loop over steps costs more than the forces of three bodies.
+the loop over steps is not small against the forces of three bodies.
 """
 
 from __future__ import annotations
@@ -46,14 +46,13 @@ def first_evaluation(
     v: FloatArray,
     a: FloatArray,
     jerk: FloatArray,
-    separation2: FloatArray,
-    approach: FloatArray,
+    pairs: FloatArray,
 ) -> float:
     """Fill forces and pair quantities at the initial state (one force evaluation); return the squared step rate."""
     if stages.size == 0:
-        return acceleration_and_jerk(gm, x, v, a, jerk, separation2, approach)
+        return acceleration_and_jerk(gm, x, v, a, jerk, pairs)
     acceleration(gm, x, a)
-    return survey_pairs(gm, x, v, separation2, approach)
+    return survey_pairs(gm, x, v, pairs)
 
 
 @inlined_kernel
@@ -67,8 +66,7 @@ def hermite_step(
     v_ahead: FloatArray,
     a_end: FloatArray,
     jerk_end: FloatArray,
-    separation2: FloatArray,
-    approach: FloatArray,
+    pairs: FloatArray,
     dt: float,
 ) -> float:
     """Advance by dt with 4th-order Hermite.
@@ -81,8 +79,8 @@ def hermite_step(
         State and forces at the start of the step, changed in place to those at its end.
     x_ahead, v_ahead, a_end, jerk_end : arrays of shape (N, 3)
         Scratch: the predicted state and the forces there.
-    separation2, approach : arrays of shape (N (N - 1) / 2,)
-        Output: pair quantities at the predicted state.
+    pairs : array of shape (>= 2, N (N - 1) / 2)
+        Output: pair quantities at the predicted state (`astropipe.nbody.forces`).
     dt : float
         Step.
 
@@ -98,7 +96,7 @@ def hermite_step(
         for k in range(3):
             x_ahead[i, k] = x[i, k] + dt * (v[i, k] + half * (a[i, k] + third * jerk[i, k]))
             v_ahead[i, k] = v[i, k] + dt * (a[i, k] + half * jerk[i, k])
-    rate2: float = acceleration_and_jerk(gm, x_ahead, v_ahead, a_end, jerk_end, separation2, approach)
+    rate2: float = acceleration_and_jerk(gm, x_ahead, v_ahead, a_end, jerk_end, pairs)
     if not rate2 < math.inf:
         return rate2
     for i in range(gm.size):
@@ -121,8 +119,7 @@ def composition_step(
     a: FloatArray,
     x_before: FloatArray,
     v_before: FloatArray,
-    separation2: FloatArray,
-    approach: FloatArray,
+    pairs: FloatArray,
     dt: float,
 ) -> float:
     """Advance by dt with a composition of leapfrogs.
@@ -137,8 +134,8 @@ def composition_step(
         State and accelerations at the start of the step, changed in place to those at its end.
     x_before, v_before : arrays of shape (N, 3)
         Scratch: the state to return to.
-    separation2, approach : arrays of shape (N (N - 1) / 2,)
-        Output: pair quantities at the end.
+    pairs : array of shape (>= 2, N (N - 1) / 2)
+        Output: pair quantities at the end (`astropipe.nbody.forces`).
     dt : float
         Step.
 
@@ -165,7 +162,7 @@ def composition_step(
     for i in range(n):
         for k in range(3):
             v[i, k] += kick * a[i, k]
-    rate2: float = survey_pairs(gm, x, v, separation2, approach)
+    rate2: float = survey_pairs(gm, x, v, pairs)
     if rate2 < math.inf:
         return rate2
     for i in range(n):

@@ -62,7 +62,6 @@ def amuse_time_step(
         gm,
         np.ascontiguousarray(positions, dtype=np.float64),
         np.ascontiguousarray(velocities, dtype=np.float64),
-        pairs[0],
-        pairs[1],
+        pairs,
     )
     return mu / math.sqrt(rate2) if rate2 > 0.0 else math.inf

@@ -36,7 +36,7 @@ class Units:
     def _out(values: Any, internal: str, unit: Any) -> Any:
         from astropy import units as u
 
-        return u.Quantity(values, internal, copy=False).to(unit)
+        return u.Quantity(values, internal).to(unit)
 
 
 def plain_arguments(arguments: Mapping[str, Any], G: Any) -> tuple[dict[str, Any], float, Units | None]:

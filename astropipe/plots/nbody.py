@@ -48,8 +48,8 @@ def outcome_map(artifacts: Sequence[Artifact]) -> Figure:
     x, y = np.asarray(systems["map_x"])[rows], np.asarray(systems["map_y"])[rows]
     # An outcome reached with a wrong energy says nothing about the system.
     groups = np.where(np.asarray(catalog["status"]) == "energy-error", "energy-error", np.asarray(catalog["outcome"]))
-    size = float(np.clip(3000 / len(x), 2, 12))
-    figure = Figure(figsize=(8.6, 5.0))
+    size = float(np.clip(10_000 / len(x), 1, 12))
+    figure = Figure(figsize=(6.8, 5.0))
     outcome_axes, time_axes = figure.subplots(1, 2, sharex=True, sharey=True)
     for group, colour in _OUTCOME_COLOURS.items():
         chosen = groups == group

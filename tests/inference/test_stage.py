@@ -1,0 +1,146 @@
+"""The verbs of the inference stage: posterior artifacts, interruption, comparison with published values."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from astropipe.artifacts import open_artifact
+from astropipe.artifacts.export import posterior_draws
+from astropipe.artifacts.verification import verify
+from astropipe.config.inference import EvaluateConfig, SampleConfig
+from astropipe.inference import stage
+from astropipe.inference.problems import problem
+from astropipe.runtime.errors import ArtifactError, QualityError, UsageError
+from astropipe.runtime.run import Run, checkpoint_path
+
+GAUSSIAN = SampleConfig(problem="gaussian", options={"n_parameters": 2}, n_live=100, dlogz=0.1)
+
+
+@pytest.fixture(scope="module")
+def posterior(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("inference") / "posterior.h5"
+    stage.sample([], path, GAUSSIAN, Run(seed=3))
+    return path
+
+
+def test_posterior_of_the_gaussian_is_the_analytic_one(posterior: Path) -> None:
+    with open_artifact(posterior, "posterior") as artifact:
+        table, run = artifact.table(), artifact.attributes("nested")
+        draws = posterior_draws(artifact)
+    assert run["converged"]
+    # Unit Gaussian on [-10, 10]^2: ln Z = -2 ln 20.
+    assert abs(run["logz"] + 2 * np.log(20)) < 4 * run["logz_err"]
+    np.testing.assert_allclose(table["mean"], 0, atol=4 / np.sqrt(run["ess"]))
+    np.testing.assert_allclose(table["sd"], 1, rtol=0.2)
+    np.testing.assert_allclose(table["q84"], 1, atol=0.25)
+    np.testing.assert_allclose(np.std(draws["x1"]), 1, rtol=0.2)
+
+
+def test_weights_sum_to_one(posterior: Path) -> None:
+    with open_artifact(posterior) as artifact:
+        assert np.exp(artifact.array("nested/log_weights")).sum() == pytest.approx(1, abs=1e-9)
+
+
+def test_equal_runs_have_equal_bytes(tmp_path: Path, posterior: Path) -> None:
+    again = tmp_path / "again.h5"
+    stage.sample([], again, GAUSSIAN, Run(seed=3, threads=2))
+    assert again.read_bytes() == posterior.read_bytes()
+
+
+def test_another_seed_gives_other_samples(tmp_path: Path, posterior: Path) -> None:
+    stage.sample([], tmp_path / "other.h5", GAUSSIAN, Run(seed=4))
+    with open_artifact(tmp_path / "other.h5") as other, open_artifact(posterior) as first:
+        assert not np.array_equal(other.array("nested/samples")[:5], first.array("nested/samples")[:5])
+
+
+def test_terminated_command_leaves_a_checkpoint_and_resumes_to_the_same_bytes(tmp_path: Path) -> None:
+    options = ["--set", "inference.sample.problem=lcdm-desi-dr2", "--set", "inference.sample.n_live=150", "--seed", "5"]
+    command = [sys.executable, "-m", "astropipe.cli.main", "inference", "sample", *options, "--output"]
+    (tmp_path / "whole").mkdir()
+    whole, output = tmp_path / "whole" / "posterior.h5", tmp_path / "posterior.h5"
+    subprocess.run([*command, str(whole)], check=True, capture_output=True)
+    process = subprocess.Popen([*command, str(output)], stderr=subprocess.PIPE, text=True)
+    log = checkpoint_path(output)
+    while process.poll() is None and not (log.exists() and any(f.stat().st_size > 20_000 for f in log.iterdir())):
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 77, errors
+    assert log.exists() and not output.exists()
+    refused = subprocess.run([*command, str(output)], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2 and "--resume" in refused.stderr
+    subprocess.run([*command, str(output), "--resume"], check=True, capture_output=True)
+    assert output.read_bytes() == whole.read_bytes()
+    assert not log.exists()
+
+
+def test_chain_ends_at_the_measurements(tmp_path: Path) -> None:
+    config = SampleConfig(problem="lcdm-desi-dr2", n_live=30, dlogz=1.0)
+    stage.sample([], tmp_path / "posterior.h5", config, Run())
+    findings = verify([tmp_path / "posterior.h5"])
+    assert [finding.state for finding in findings] == ["ok"] * 3
+    assert {Path(finding.path).name for finding in findings} == {"posterior.h5", "bao.ecsv", "bao-covariance.ecsv"}
+    with open_artifact(tmp_path / "posterior.h5") as artifact:
+        assert "DESI2025" in artifact.provenance.citations
+
+
+def test_composed_problem_takes_priors_and_data(tmp_path: Path) -> None:
+    options = {"model": "lcdm", "data": ["chronometers-31"], "priors": {"h0": "normal(70, 1)"}}
+    config = SampleConfig(problem="cosmology", options=options, n_live=60, dlogz=0.5)
+    stage.sample([], tmp_path / "posterior.h5", config, Run())
+    with open_artifact(tmp_path / "posterior.h5") as artifact:
+        rows = {row["parameter"]: row for row in artifact.table()}
+    # A prior three times narrower than the likelihood decides.
+    assert rows["h0"]["mean"] == pytest.approx(70, abs=1) and rows["h0"]["sd"] < 1.3
+
+
+def test_evaluate_compares_with_published_values(tmp_path: Path) -> None:
+    config = SampleConfig(problem="lcdm-desi-dr2", n_live=100, dlogz=0.1)
+    stage.sample([], tmp_path / "p.h5", config, Run(seed=1))
+    stage.evaluate([tmp_path / "p.h5"], tmp_path / "m.h5", EvaluateConfig(max_deviation=1.0), Run())
+    with open_artifact(tmp_path / "m.h5", "metrics") as artifact:
+        rows = {row["measure"]: row for row in artifact.table()}
+    # DESI DR2 (arXiv:2503.14738), eq. 17.
+    assert rows["omega_m"]["expected"] == 0.2975 and rows["h_rd"]["expected"] == 101.54
+    assert abs(rows["omega_m"]["deviation"]) < 0.5 and "2503.14738" in rows["omega_m"]["source"]
+    with pytest.raises(QualityError, match="max_deviation allows 1e-06"):
+        stage.evaluate([tmp_path / "p.h5"], tmp_path / "m2.h5", EvaluateConfig(max_deviation=1e-6), Run())
+    assert (tmp_path / "m2.h5").exists()
+
+
+def test_evaluate_refuses_other_kinds(tmp_path: Path, posterior: Path) -> None:
+    stage.evaluate([posterior], tmp_path / "m.h5", EvaluateConfig(), Run())
+    with pytest.raises(ArtifactError, match="metrics artifact, but this needs 'posterior'"):
+        stage.evaluate([tmp_path / "m.h5"], tmp_path / "n.h5", EvaluateConfig(), Run())
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (SampleConfig(problem="lcdm-desi-dr3"), "did you mean lcdm-desi-dr2"),
+        (SampleConfig(problem="gaussian", options={"dimensions": 3}), "n_parameters"),
+        (
+            SampleConfig(problem="cosmology", options={"model": "lcdm", "data": ["union3"], "priors": {"omega_m": "uniform(1, 0)"}}),
+            "omega_m",
+        ),
+    ],
+)
+def test_impossible_problems_are_refused_with_the_key(tmp_path: Path, config: SampleConfig, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        stage.sample([], tmp_path / "p.h5", config, Run())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_registered_problems_all_build() -> None:
+    for name in ("lcdm-desi-dr1", "w0wa-desi-dr2-cmb", "w0wawb-chronometers-desi-dr2"):
+        built = problem(name)
+        middle = built.prior.transform(np.full((1, len(built.prior)), 0.4))
+        assert np.isfinite(built.log_likelihood(middle)).all()
