@@ -100,9 +100,10 @@ def _save(figure: Figure, output: Path) -> None:
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(output.suffix.lower(), {})
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(partial, metadata=undated, bbox_inches="tight")
-        partial.replace(output)
+        try:
+            figure.savefig(partial, metadata=undated, bbox_inches="tight")
+            partial.replace(output)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write {output}: {error}; check the folder and the disk") from error
-    finally:
-        partial.unlink(missing_ok=True)

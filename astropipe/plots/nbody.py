@@ -85,7 +85,10 @@ def orbits(artifacts: Sequence[Artifact]) -> Figure:
     path_axes.legend(title="start of body", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     path_axes.set(xlabel=f"x{unit}", ylabel=f"y{unit}")
     path_axes.set_aspect("equal", adjustable="datalim")
-    for i, j in combinations(range(x.shape[1]), 2):
+    # Many bodies have too many pairs to read: then the distances from the heaviest one.
+    n, heaviest = x.shape[1], int(np.argmax(np.asarray(artifact.array("masses"))[0]))
+    pairs = list(combinations(range(n), 2)) if n <= 3 else [(heaviest, j) for j in range(n) if j != heaviest]
+    for i, j in pairs:
         distance_axes.plot(t, np.linalg.norm(x[:, i] - x[:, j], axis=1), linewidth=0.9, label=f"{i + 1}–{j + 1}")
     distance_axes.set(xlabel=f"time{time_unit}", ylabel=f"distance of the pair{unit}", yscale="log")
     distance_axes.legend(title="bodies", fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -128,7 +128,10 @@ def test_evaluate_refuses_other_kinds(tmp_path: Path, posterior: Path) -> None:
         (SampleConfig(problem="lcdm-desi-dr3"), "did you mean lcdm-desi-dr2"),
         (SampleConfig(problem="gaussian", options={"dimensions": 3}), "n_parameters"),
         (
-            SampleConfig(problem="cosmology", options={"model": "lcdm", "data": ["union3"], "priors": {"omega_m": "uniform(1, 0)"}}),
+            SampleConfig(
+                problem="cosmology",
+                options={"model": "lcdm", "data": ["union3"], "priors": {"omega_m": "uniform(1, 0)"}},
+            ),
             "omega_m",
         ),
     ],

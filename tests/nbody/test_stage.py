@@ -68,7 +68,9 @@ def test_interrupted_and_resumed_gives_the_bytes_of_an_uninterrupted_run(
     integrated = []
     real = blocks.integrate_batch
     monkeypatch.setattr(blocks, "stop_requested", lambda: False)
-    monkeypatch.setattr(blocks, "integrate_batch", lambda m, *rest, **o: integrated.append(len(m)) or real(m, *rest, **o))
+    monkeypatch.setattr(
+        blocks, "integrate_batch", lambda m, *rest, **o: integrated.append(len(m)) or real(m, *rest, **o)
+    )
     stage.integrate([systems], output, config, Run(resume=True))
     assert sum(integrated) == 14, "finished systems must not be integrated again"
     assert output.read_bytes() == (tmp_path / "whole" / "out.h5").read_bytes()
@@ -184,7 +186,7 @@ def test_impossible_systems_are_named_with_file_and_row(
 
 
 def test_empty_chunk_is_refused(tmp_path: Path, systems: Path) -> None:
-    with pytest.raises(UsageError, match="chunk 1/100 .* is empty: it has 30 systems only"):
+    with pytest.raises(UsageError, match=r"chunk 1/100 .* is empty: it has 30 systems only"):
         stage.integrate([systems], tmp_path / "c.h5", SHORT, replace(Run(), chunk=Chunk(1, 100)))
 
 

@@ -1,0 +1,139 @@
+"""The Snakemake workflow: size of the DAG, configuration errors before any job, and a small run from start to end."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from astropipe.artifacts import open_artifact
+from astropipe.artifacts.verification import verify
+from astropipe.config import load
+from astropipe.config.jobs import check_jobs
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def snakemake(
+    folder: Path, *arguments: str, config: dict[str, object] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake on the repository's Snakefile, in a folder of its own."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *arguments]
+    if config is not None:
+        path = folder / "settings.yaml"
+        path.write_text(yaml.safe_dump(config), encoding="utf-8")
+        command += ["--configfile", str(path)]
+    path_with_command = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path_with_command}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
+def job_counts(output: str) -> dict[str, int]:
+    return {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", output, re.MULTILINE)}
+
+
+SMALL = {
+    "workflow": {
+        "systems_per_chunk": 4,
+        "ensembles": {"small": {"simulate": {"n_systems": 8}, "integrate": {"t_end": 2}}},
+        "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 25, "dlogz": 1.0}}},
+    }
+}
+
+
+def test_ten_thousand_systems_make_few_jobs(tmp_path: Path) -> None:
+    config = {"workflow": {"ensembles": {"many": {"simulate": {"n_systems": 10_000}}}, "posteriors": {}}}
+    run = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=config)
+    assert run.returncode == 0, run.stderr
+    counts = job_counts(run.stdout + run.stderr)
+    assert counts["nbody_integrate"] == 20
+    assert counts["total"] < 300
+
+
+def test_a_million_systems_make_no_more_than_the_most_allowed(tmp_path: Path) -> None:
+    config = {"workflow": {"ensembles": {"more": {"simulate": {"n_systems": 1_000_000}}}, "posteriors": {}}}
+    run = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=config)
+    assert job_counts(run.stdout + run.stderr)["nbody_integrate"] == 200
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"nbdoy": {}}, "did you mean 'nbody'"),
+        ({"workflow": {"ensembles": {"x": {"integrate": {"mu_": 1}}}}}, "workflow.ensembles.x.integrate.mu_"),
+        ({"workflow": {"posteriors": {"p": {"sample": {"n_live": -3}}}}}, "workflow.posteriors.p.sample.n_live"),
+        ({"workflow": {"ensembles": {"Bad Name": {}}}}, "become.* part of file names"),
+        ({"spectra": {"epochs": 3}}, "unknown key spectra.epochs"),
+    ],
+)
+def test_wrong_settings_stop_the_workflow_before_any_job(
+    tmp_path: Path, config: dict[str, object], message: str
+) -> None:
+    run = snakemake(tmp_path, "--dry-run", config=config)
+    assert run.returncode != 0
+    assert re.search(message, run.stderr + run.stdout)
+
+
+@pytest.mark.parametrize("name", ["default", "tiny", "paper"])
+def test_shipped_settings_are_valid(name: str) -> None:
+    check_jobs(load([ROOT / "workflows" / "config" / f"{name}.yaml"]))
+
+
+def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> None:
+    first = snakemake(tmp_path, config=SMALL)
+    assert first.returncode == 0, first.stderr
+    results = tmp_path / "results"
+    wanted = {
+        "nbody/small/triples.h5",
+        "nbody/small/energy-errors.png",
+        "nbody/small/outcome-map.png",
+        "nbody/metrics.h5",
+        "inference/union3/posterior.h5",
+        "inference/union3/triangle.png",
+        "inference/union3/trace.png",
+        "inference/metrics.h5",
+    }
+    assert {name for name in wanted if not (results / name).is_file()} == set()
+    artifacts = sorted(results.rglob("*.h5"))
+    assert {finding.state for finding in verify(artifacts)} == {"ok"}
+    with open_artifact(results / "nbody/small/triples.h5", "triples-catalog") as catalog:
+        assert list(catalog.table()["id"]) == list(range(8))
+    second = snakemake(tmp_path, config=SMALL)
+    assert "Nothing to be done" in second.stderr + second.stdout
+    (results / "inference/union3/triangle.png").unlink()
+    third = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=SMALL)
+    assert job_counts(third.stdout + third.stderr) == {"inference_plot_triangle": 1, "all": 1, "total": 2}
+
+
+def test_changed_setting_runs_only_what_depends_on_it(tmp_path: Path) -> None:
+    assert snakemake(tmp_path, "--quiet", "all", config=SMALL | {"seed": 0}).returncode == 0
+    changed = {
+        "workflow": {
+            **SMALL["workflow"],
+            "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 26}}},
+        }
+    }
+    run = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=changed)
+    names = set(job_counts(run.stdout + run.stderr)) - {"all", "total"}
+    assert names and all(name.startswith("inference_") for name in names)
+
+
+def test_stage_workflows_run_alone(tmp_path: Path) -> None:
+    run = snakemake(tmp_path, "--dry-run", "--snakefile", str(ROOT / "workflows" / "nbody.smk"), config=SMALL)
+    assert run.returncode == 0, run.stderr
+
+
+def test_report_is_made_offline_with_captions(tmp_path: Path) -> None:
+    only = {"workflow": {"ensembles": SMALL["workflow"]["ensembles"], "posteriors": {}}}
+    assert snakemake(tmp_path, "--quiet", "all", config=only).returncode == 0
+    run = snakemake(tmp_path, "--report", "report.html", config=only)
+    assert run.returncode == 0, run.stderr
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Energy errors of the ensemble" in html and "What becomes of three equal masses" in html
