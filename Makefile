@@ -54,5 +54,19 @@ format: $(READY) ## bring everything into the house style
 generate: $(READY) ## write the generated files again: default configuration, JSON schemas
 	$(BIN)/python -m astropipe.config.generate
 
+# The peers are installed only where they are compared with: REBOUND is GPL and nothing else needs it.
+$(VENV)/.peers: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
+	@touch $@
+
+tables: catalogs ## make the tables of docs/ again and put them there
+	$(BIN)/python benchmarks/table_inference_constraints.py --output benchmarks/results
+	$(BIN)/python benchmarks/table_nbody_orders.py --output benchmarks/results
+	$(BIN)/python benchmarks/insert_tables.py
+
+bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
+	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results
+	$(BIN)/python benchmarks/insert_tables.py
+
 clean: ## remove results, logs and caches; the environment stays
 	rm -rf results results-tiny logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

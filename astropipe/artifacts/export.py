@@ -9,7 +9,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from astropy.table import QTable, Table
+from astropy.table import Column, MaskedColumn, QTable, Table
 
 from astropipe.artifacts.reader import Artifact, open_artifact
 from astropipe.runtime.errors import InputError, OutputError, UsageError
@@ -65,6 +65,8 @@ def export(
     ending, write = writers[to]
     output = output or path.with_suffix(ending)
     for target in _targets(output, to):
+        if target.resolve() == path.resolve():
+            raise UsageError(f"{target} is the artifact itself; choose another --output")
         if target.exists() and not force:
             raise UsageError(f"{target} exists already; use --force to replace it, or choose another --output")
     with open_artifact(path) as artifact:
@@ -113,11 +115,28 @@ def _table_writer(table: str, options: dict[str, str]) -> Callable[[Artifact, Pa
     def write(artifact: Artifact, output: Path) -> list[Path]:
         columns = _read_table(artifact, table)
         columns.meta = {"TITLE": artifact.title, "SCHEMA": artifact.schema.id, "SHA256": artifact.content_sha256}
+        if options["format"] == "fits":
+            columns = _ascii(columns)
         with _replacing(output) as partial:
             columns.write(partial, overwrite=True, **options)
         return [output]
 
     return write
+
+
+def _ascii(table: QTable) -> QTable:
+    """Return a table whose text FITS can hold, which knows ASCII only: other characters as ``\\u03a9``."""
+    table.meta = {name: _escaped(text) for name, text in table.meta.items()}
+    for name in table.colnames:
+        if table[name].dtype.kind == "U":
+            mask = getattr(table[name], "mask", None)
+            texts = [_escaped(text) for text in np.asarray(table[name]).tolist()]
+            table[name] = Column(texts, dtype=str) if mask is None else MaskedColumn(texts, dtype=str, mask=mask)
+    return table
+
+
+def _escaped(text: str) -> str:
+    return text.encode("ascii", "backslashreplace").decode()
 
 
 def _markdown_writer(table: str) -> Callable[[Artifact, Path], list[Path]]:
@@ -134,14 +153,14 @@ def markdown_table(table: Table) -> str:
     units = {name: getattr(table[name], "unit", None) for name in table.colnames}
     head = [f"{name} [{units[name]}]" if units[name] else name for name in table.colnames]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for row in zip(
-        *(np.asarray(table[name].value if units[name] else table[name]) for name in table.colnames), strict=True
-    ):
+    for row in zip(*(np.ma.asarray(table[name].value) for name in table.colnames), strict=True):
         lines.append(f"| {' | '.join(_cell(value) for value in row)} |")
     return "\n".join(lines) + "\n"
 
 
 def _cell(value: object) -> str:
+    if np.ma.is_masked(value):
+        return ""
     if isinstance(value, float | np.floating):
         return "" if np.isnan(value) else f"{value:.5g}"
     return str(value).replace("|", "\\|")

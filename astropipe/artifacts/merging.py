@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from astropy.table import vstack
+from astropy.table import QTable, vstack
 
 from astropipe.artifacts.provenance import Provenance
 from astropipe.artifacts.reader import open_artifact
@@ -36,17 +36,23 @@ def merge(paths: Sequence[Path], output: Path) -> int:
     tables, kinds, titles = [], [], []
     for path in paths:
         with open_artifact(path) as artifact:
-            kinds.append(artifact.kind)
-            titles.append(artifact.title)
-            tables.append(artifact.table())
             if artifact.schema.datasets:
                 raise InputError(
                     f"{path} is a {artifact.kind} artifact, which is more than a table; merge takes catalogs"
                 )
+            kinds.append(artifact.kind)
+            titles.append(artifact.title)
+            tables.append(artifact.table())
     for path, kind, title in zip(paths, kinds, titles, strict=True):
         if (kind, title) != (kinds[0], titles[0]):
             raise InputError(
                 f"{path} ({kind}: {title}) does not belong with {paths[0]} ({kinds[0]}: {titles[0]}); "
+                "merge the chunks of one catalog only"
+            )
+    for path, table in zip(paths, tables, strict=True):
+        if different := sorted(_column_units(table) ^ _column_units(tables[0])):
+            raise InputError(
+                f"{path} and {paths[0]} differ in column {different[0][0]} or its unit; "
                 "merge the chunks of one catalog only"
             )
     table = vstack(tables, metadata_conflicts="silent")
@@ -59,3 +65,7 @@ def merge(paths: Sequence[Path], output: Path) -> int:
     with create_artifact(output, schema(kinds[0]).kind, title=titles[0], provenance=provenance) as artifact_writer:
         artifact_writer.write_table(table, CATALOG)
     return len(table)
+
+
+def _column_units(table: QTable) -> set[tuple[str, str]]:
+    return {(name, str(table[name].unit or "")) for name in table.colnames}

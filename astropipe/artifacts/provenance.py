@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 
 from astropipe import __version__
 from astropipe.artifacts.hashing import PROVENANCE, canonical_json, file_sha256, text_sha256
+from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError, InputError
 
 _TEXTS = ("config", "inputs", "packages")
@@ -51,7 +52,7 @@ class InputRecord:
         """
         try:
             if h5py.is_hdf5(path):
-                with h5py.File(path, "r", locking=False) as file:
+                with readable_hdf5(path) as file:
                     kind, sha256 = file.attrs.get("schema"), file.attrs.get("content_sha256")
                     if kind is not None and sha256 is not None:
                         return cls(path.name, str(kind), str(sha256))

@@ -14,6 +14,7 @@ from astropy.table import QTable
 
 from astropipe.artifacts.provenance import Provenance, read_text
 from astropipe.artifacts.schemas import SCHEMAS, Schema, schema
+from astropipe.artifacts.storage import readable_hdf5
 from astropipe.artifacts.validation import CATALOG, faults
 from astropipe.runtime.errors import ArtifactError, AstropipeError
 
@@ -209,8 +210,7 @@ def _open_hdf5(path: Path) -> Iterator[h5py.File]:
     if path.is_dir():
         raise ArtifactError(f"{path} is a folder; give the files in it, for example {path}/*.h5")
     try:
-        # Artifacts never change once they have their name, so that no lock is needed; some file systems have none.
-        file = h5py.File(path, "r", locking=False)
+        file = readable_hdf5(path)
     except OSError as error:
         raise ArtifactError(_not_hdf5(path, error)) from error
     with file:

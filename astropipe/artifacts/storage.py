@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 _FORMAT = ("v110", "v110")
 
 
+def readable_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file for reading, without a lock: finished files never change, and some file systems have no locks.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened.
+    """
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError:
+        # Inside one process HDF5 wants one way of locking for all who open a file, and others lock (ArviZ does).
+        return h5py.File(path, "r")
+
+
 class StorageError(OSError):
     """The system refused a write; its error is the cause."""
 

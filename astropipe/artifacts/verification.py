@@ -13,6 +13,7 @@ import h5py
 from astropipe.artifacts import hashing
 from astropipe.artifacts.provenance import InputRecord, Provenance, provenance_sha256, read_text
 from astropipe.artifacts.reader import check, open_unchecked, reading
+from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError
 from astropipe.runtime.shipped import data_folder
 
@@ -134,7 +135,7 @@ class Library:
         self._others.setdefault(path.name, []).append(path)
         if path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path):
             try:
-                with h5py.File(path, "r", locking=False) as file:
+                with readable_hdf5(path) as file:
                     sha256 = file.attrs.get("content_sha256")
             except (OSError, RuntimeError):
                 return
