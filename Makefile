@@ -51,8 +51,9 @@ format: $(READY) ## bring everything into the house style
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflows
 
-generate: $(READY) ## write the generated files again: default configuration, JSON schemas
+generate: $(READY) ## write the generated files again: default configuration, JSON schemas, docs/artifacts.md
 	$(BIN)/python -m astropipe.config.generate
+	$(BIN)/python -m astropipe.artifacts.reference
 
 # The peers are installed only where they are compared with: REBOUND is GPL and nothing else needs it.
 $(VENV)/.peers: $(READY)

@@ -59,9 +59,17 @@ def pythagorean() -> Iterator[Row]:
     system, result = run("pythagorean", t_end=100.0, mu=0.0003)
     case, closest = "Pythagorean, Hermite mu = 0.0003", result.closest_approach
     yield case, "closest approach", "4.1e-4 at t = 15.8299", f"{closest.separation:.4e} at t = {closest.time:.4f}"
+    yield case, "outcome, escaper", "binary+escaper, m3", _outcome(system, result)
+    # A small energy error is no proof of a right outcome.
+    system, result = run("pythagorean", t_end=70.0, mu=0.01)
+    measured = f"{_outcome(system, result)}; energy error {result.energy_error:.0e}"
+    yield "Pythagorean, Hermite mu = 0.01", "outcome, escaper at t = 70", "binary+escaper, m3", measured
+
+
+def _outcome(system: Any, result: IntegrationResult) -> str:
     outcome = classify(system.masses, result.positions, result.velocities)
     left = "none" if outcome.escaper < 0 else system.bodies[outcome.escaper]
-    yield case, "outcome, escaper", "binary+escaper, m3", f"{outcome.label}, {left}"
+    return f"{outcome.label}, {left}"
 
 
 def kepler_error(method: str, n_steps: int) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import Column, MaskedColumn, QTable, Table
 
 from astropipe.artifacts.reader import Artifact, open_artifact
+from astropipe.artifacts.storage import writable_hdf5
 from astropipe.runtime.errors import InputError, OutputError, UsageError
 
 _TABLES = {
@@ -125,7 +126,7 @@ def _table_writer(table: str, options: dict[str, str]) -> Callable[[Artifact, Pa
 
 
 def _ascii(table: QTable) -> QTable:
-    """Return a table whose text FITS can hold, which knows ASCII only: other characters as ``\\u03a9``."""
+    """Return a table whose text FITS can hold, which knows ASCII only: others become their code points."""
     table.meta = {name: _escaped(text) for name, text in table.meta.items()}
     for name in table.colnames:
         if table[name].dtype.kind == "U":
@@ -206,7 +207,7 @@ def _copy_with_dimensions(source: h5py.Group, target: h5py.Group) -> None:
 
 def _arviz(artifact: Artifact, output: Path) -> list[Path]:
     """Copy the groups that ArviZ knows to a file of their own: netCDF-4 is HDF5 with named dimensions."""
-    with _replacing(output) as partial, h5py.File(partial, "w", locking=False) as target:
+    with _replacing(output) as partial, writable_hdf5(partial, "w") as target:
         for group in (POSTERIOR, "sample_stats"):
             _copy_with_dimensions(artifact.file[group], target.create_group(group))
     return [output]

@@ -31,8 +31,8 @@ How to read the tables:
   with its units. *dataset* is an array of its own, by its path in the file; a `*` in a path stands for any name.
   *attribute* is written as `path@name`.
 - *unit* is a unit to which the stored one must be convertible. "or N-body" means that dimensionless values are accepted
-  too and are then in N-body units (G = 1). A dash means that the values have no unit of their own.
-- *axes* are the names of the axes; for a column, of those after the row axis.
+  too and are then in N-body units (G = 1). Where there is none, the values have no unit of their own.
+- *axes* are the names of the axes of a dataset.
 - What is marked *optional* may be missing. A file may hold more than its schema says.
 
 A minor step of the version only adds. A major step changes meaning; older files are then converted by
@@ -67,10 +67,21 @@ def _section(schema: Schema) -> Iterator[str]:
 def _table(head: str, fields: Sequence[Field]) -> Iterator[str]:
     if not fields:
         return
-    yield f"| {head} | holds | unit | axes | meaning |\n|---|---|---|---|---|"
-    for field in fields:
-        meaning = _text(field.description) + ("" if field.required else " (*optional*)")
-        yield f"| `{field.name}` | {field.kind} | {_unit(field)} | {', '.join(field.dims) or '–'} | {meaning} |"
+    heads = [head, "holds", "unit", "axes", "meaning"]
+    rows = [
+        (
+            f"`{field.name}`",
+            field.kind,
+            _unit(field),
+            ", ".join(field.dims) or "–",
+            _text(field.description) + ("" if field.required else " (*optional*)"),
+        )
+        for field in fields
+    ]
+    # A column that says nothing in any row is left out.
+    shown = [i for i in range(len(heads)) if any(row[i] != "–" for row in rows)]
+    yield f"| {' | '.join(heads[i] for i in shown)} |\n|{'---|' * len(shown)}"
+    yield from (f"| {' | '.join(row[i] for i in shown)} |" for row in rows)
     yield ""
 
 

@@ -67,8 +67,8 @@ def export(
 
 
 def plot(
-    files: Files,
-    output: Output,
+    files: Annotated[list[Path] | None, typer.Argument(help="Artifacts.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The file to write.")] = None,
     figure: Annotated[str, typer.Option(help="Which figure; default: the first that fits the kind.")] = "",
     listing: Annotated[bool, typer.Option("--list", help="List the figures and exit.")] = False,
 ) -> None:
@@ -79,6 +79,8 @@ def plot(
         for name, drawing in FIGURES.items():
             print(f"{name:24s}{', '.join(drawing.kinds):32s}{drawing.summary}")
         return
+    if not files or output is None:
+        raise UsageError("plot needs an artifact and --output; astropipe plot --list shows the figures")
     draw(files, output, figure)
     log.say(str(output))
 

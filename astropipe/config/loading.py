@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,19 +17,32 @@ from astropipe.runtime.errors import ConfigError
 _S = TypeVar("_S", bound=Section)
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A loader that refuses a key given twice, which YAML would silently settle by taking the last."""
+_MERGE = "tag:yaml.org,2002:merge"
 
 
-def _unique_mapping(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key in keys:
-        if keys.count(key) > 1:
-            raise ConfigError(f"line {node.start_mark.line + 1}: key {key!r} is given twice; keep one")
+class _Loader(yaml.SafeLoader):
+    """A loader that refuses a key given twice and reads 1e-3 as a number.
+
+    YAML would silently take the last of two values; YAML 1.1, which PyYAML reads, takes 1e-3 for a text.
+    """
+
+
+def _unique_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = []
+    for key_node, _ in node.value:
+        if key_node.tag == _MERGE:
+            continue
+        key = loader.construct_object(key_node, deep=True)
+        if key in seen:
+            raise ConfigError(f"line {key_node.start_mark.line + 1}: key {key!r} is given twice; keep one")
+        seen.append(key)
     return loader.construct_mapping(node, deep=True)
 
 
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _unique_mapping)
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -41,7 +55,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open(encoding="utf-8") as file:
-            values = yaml.load(file, _UniqueKeyLoader)
+            values = yaml.load(file, _Loader)
     except OSError as error:
         raise ConfigError(f"cannot read configuration {path}: {error.strerror}; check --config") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -68,9 +82,11 @@ def parse_setting(text: str) -> tuple[list[str], Any]:
     if not equals or not all(keys):
         raise ConfigError(f"--set takes stage.key=value, for example nbody.integrate.mu=0.01, not {text!r}")
     try:
-        return keys, yaml.safe_load(value)
+        return keys, yaml.load(value, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text!r}: the value is not valid YAML: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"--set {text!r}, {error}") from None
 
 
 def _put(tree: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.runtime.errors import ArtifactError, OutputError, UsageError
+
+# What h5py raises on damaged bytes.
+_UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+# HDF5 1.10, whose structures carry checksums.
+_FORMAT = ("v110", "v110")
 
 
 class Checkpoint:
@@ -45,7 +51,7 @@ class Checkpoint:
             with h5py.File(self.path, "r", locking=False) as file:
                 key = str(file.attrs.get("key", ""))
                 arrays = {name: np.asarray(dataset[()]) for name, dataset in file.items()}
-        except OSError as error:
+        except _UNREADABLE as error:
             raise ArtifactError(
                 f"checkpoint {self.path} cannot be read ({error}); use --force to start afresh"
             ) from error
@@ -60,14 +66,20 @@ class Checkpoint:
         """Replace the checkpoint by these arrays; a kill in the middle leaves the old one."""
         partial = self.path.with_name(self.path.name + ".partial")
         try:
-            with h5py.File(partial, "w", locking=False) as file:
-                file.attrs["key"] = self.key
-                for name, array in arrays.items():
-                    chunked = {"chunks": True, "fletcher32": True} if array.size else {}
-                    file.create_dataset(name, data=array, **chunked)
+            partial.write_bytes(self._as_hdf5(arrays))
             os.replace(partial, self.path)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise OutputError(
                 f"cannot write checkpoint {self.path}: {error}; free space or choose another folder"
             ) from error
+
+    def _as_hdf5(self, arrays: Mapping[str, NDArray[Any]]) -> bytes:
+        # In memory first: HDF5 that meets a full disk takes the process down when it ends.
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w", libver=_FORMAT) as file:
+            file.attrs["key"] = self.key
+            for name, array in arrays.items():
+                chunked = {"chunks": True, "fletcher32": True} if array.size and array.ndim else {}
+                file.create_dataset(name, data=array, **chunked)
+        return buffer.getvalue()

@@ -98,6 +98,9 @@ def _gpu() -> Diagnosis:
 def _locking(folder: Path) -> Iterator[Diagnosis]:
     subject = "hdf5 locking"
     setting = os.environ.get("HDF5_USE_FILE_LOCKING", "not set")
+    if not folder.is_dir():
+        yield Diagnosis("folder", f"{folder} is not a folder", "give a folder that exists", fatal=True)
+        return
     probe = folder / f".astropipe-doctor-{os.getpid()}.h5"
     try:
         _try_lock(probe)
@@ -112,8 +115,7 @@ def _locking(folder: Path) -> Iterator[Diagnosis]:
     else:
         yield Diagnosis(subject, f"works on {folder.resolve()}; HDF5_USE_FILE_LOCKING {setting}")
     finally:
-        if folder.is_dir():
-            probe.unlink(missing_ok=True)
+        probe.unlink(missing_ok=True)
 
 
 def _try_lock(probe: Path) -> None:

@@ -88,9 +88,11 @@ class Run:
         OutputError
             If the folder is missing or not writable.
         UsageError
-            If the output exists and ``force`` is off, or if a checkpoint lies there and neither ``resume`` nor
+            If the output is a folder, if it exists and ``force`` is off, or if a checkpoint lies there and neither ``resume`` nor
             ``force`` says what to do with it.
         """
+        if output.is_dir():
+            raise UsageError(f"{output} is a folder; give --output the name of a file")
         folder = output.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +139,10 @@ def as_options(where: str, changed: Mapping[str, Any]) -> str:
         Keys of the section and their values.
     """
     # JSON is YAML, in which --set reads values.
-    pairs = (f"{where}.{key}={json.dumps(value, sort_keys=True)}" for key, value in sorted(changed.items()))
+    pairs = (
+        f"{where}.{key}={json.dumps(value, sort_keys=True, ensure_ascii=False)}"
+        for key, value in sorted(changed.items())
+    )
     return " ".join(f"--set {shlex.quote(pair)}" for pair in pairs)
 
 

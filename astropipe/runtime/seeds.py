@@ -40,7 +40,8 @@ def seed_sequence(seed: int, stage: str, object_id: int | str | None = None) -> 
     if seed < 0:
         raise UsageError(f"the seed must be 0 or larger, not {seed}")
     key = _words(stage)
-    if isinstance(object_id, int):
+    if isinstance(object_id, int | np.integer):
+        object_id = int(object_id)
         if object_id < 0:
             raise UsageError(f"an integer object id must be 0 or larger, not {object_id}")
         key += (0, object_id & 0xFFFFFFFF, object_id >> 32)
