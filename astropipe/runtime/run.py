@@ -88,8 +88,8 @@ class Run:
         OutputError
             If the folder is missing or not writable.
         UsageError
-            If the output is a folder, if it exists and ``force`` is off, or if a checkpoint lies there and neither ``resume`` nor
-            ``force`` says what to do with it.
+            If the output is a folder, if it exists and ``force`` is off, or if a checkpoint lies there and neither
+            ``resume`` nor ``force`` says what to do with it.
         """
         if output.is_dir():
             raise UsageError(f"{output} is a folder; give --output the name of a file")
