@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import metadata
@@ -14,11 +14,13 @@ from typing import Any, Self
 
 import h5py
 from packaging.requirements import Requirement
+from pydantic import BaseModel
 
 from astropipe import __version__
 from astropipe.artifacts.hashing import PROVENANCE, canonical_json, file_sha256, text_sha256
 from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError, InputError
+from astropipe.runtime.run import Run, command_line
 
 _TEXTS = ("config", "inputs", "packages")
 
@@ -113,6 +115,44 @@ class Provenance:
             packages=package_versions(extra),
             citations=tuple(dict.fromkeys(citations)),
             git_commit=git_commit(),
+        )
+
+    @classmethod
+    def of_run(
+        cls,
+        where: str,
+        config: BaseModel,
+        run: Run,
+        *,
+        inputs: Sequence[Path] = (),
+        sources: Iterable[Path] = (),
+        citations: Iterable[str] = (),
+    ) -> Self:
+        """Gather the provenance of a verb.
+
+        Parameters
+        ----------
+        where : str
+            Stage and verb, ``"nbody.integrate"``; the stage is also the optional extra whose libraries are recorded.
+        config : BaseModel
+            Settings of the verb.
+        run : Run
+            Gives seed and chunk.
+        inputs : sequence of Path
+            Files given to the verb.
+        sources : iterable of Path
+            Further files that it reads: shipped data.
+        citations : iterable of str
+            As in `collect`.
+        """
+        stage, _, verb = where.partition(".")
+        return cls.collect(
+            command_line(where, inputs, config.model_dump(exclude_defaults=True), run),
+            {stage: {verb: config.model_dump()}},
+            seed=run.seed,
+            inputs=[*inputs, *sources],
+            extra=stage,
+            citations=citations,
         )
 
     @property

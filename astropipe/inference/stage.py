@@ -17,7 +17,7 @@ from astropipe.inference.problems import Problem, problem
 from astropipe.runtime.errors import QualityError
 from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.progress import Progress
-from astropipe.runtime.run import Run, checkpoint_path, command_line
+from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.seeds import stream
 from astropipe.runtime.shipped import data_file
 
@@ -59,15 +59,8 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
         If the run was interrupted; its evaluations are kept.
     """
     chosen = problem(config.problem, **config.options)
-    changed = config.model_dump(exclude_defaults=True)
-    provenance = Provenance.collect(
-        command_line("inference.sample", inputs, changed, run),
-        {"inference": {"sample": config.model_dump()}},
-        seed=run.seed,
-        inputs=chosen.sources,
-        extra="inference",
-        citations=(*chosen.citations, *METHOD_CITATIONS),
-    )
+    cited = (*chosen.citations, *METHOD_CITATIONS)
+    provenance = Provenance.of_run("inference.sample", config, run, sources=chosen.sources, citations=cited)
     checkpoint = checkpoint_path(output)
     with run.progress(chosen.name, None, "calls") as reporter:
         result = run_nested(
@@ -139,12 +132,7 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
         If a deviation exceeds the one allowed; the artifact is written all the same.
     """
     published = data_file("published-constraints/constraints.ecsv")
-    provenance = Provenance.collect(
-        command_line("inference.evaluate", inputs, config.model_dump(exclude_defaults=True), run),
-        {"inference": {"evaluate": config.model_dump()}},
-        inputs=[*inputs, published],
-        extra="inference",
-    )
+    provenance = Provenance.of_run("inference.evaluate", config, run, inputs=inputs, sources=[published])
     table = compare(inputs, published)
     with create_artifact(output, "metrics", title="Posteriors against published values", provenance=provenance) as new:
         new.write_table(table)

@@ -20,7 +20,7 @@ from astropipe.nbody.evaluation import quality
 from astropipe.nbody.integration import IntegrationResult, Trajectory
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InputError, QualityError, UsageError
-from astropipe.runtime.run import Run, checkpoint_path, command_line
+from astropipe.runtime.run import Run, checkpoint_path
 
 CITATIONS = {
     "hermite4": ("Makino1992", "PortegiesZwart2018"),
@@ -59,13 +59,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
         If the named system does not exist.
     """
     ensemble = make_ensemble(config, run.seed)
-    provenance = Provenance.collect(
-        command_line("nbody.simulate", inputs, config.model_dump(exclude_defaults=True), run),
-        {"nbody": {"simulate": config.model_dump()}},
-        seed=run.seed,
-        extra="nbody",
-        citations=CITATIONS[config.family],
-    )
+    provenance = Provenance.of_run("nbody.simulate", config, run, citations=CITATIONS[config.family])
     with create_artifact(output, "systems", title=ensemble.title, provenance=provenance) as artifact:
         artifact.write_table(ensemble.catalog)
         artifact.write_array("masses", ensemble.masses)
@@ -112,13 +106,8 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
     ensemble = ensemble.rows(run.chunk.rows(total))
     if not len(ensemble.catalog):
         raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} of {path} is empty: it has {total} systems only")
-    provenance = Provenance.collect(
-        command_line("nbody.integrate", inputs, config.model_dump(exclude_defaults=True), run),
-        {"nbody": {"integrate": config.model_dump()}},
-        inputs=inputs,
-        extra="nbody",
-        citations=(*made_with, *CITATIONS[config.method]),
-    )
+    cited = (*made_with, *CITATIONS[config.method])
+    provenance = Provenance.of_run("nbody.integrate", config, run, inputs=inputs, citations=cited)
     t_end, options = _options(config, ensemble)
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key)
     with run.progress(f"{path.name} {config.method}", len(ensemble.catalog), "systems") as reporter:
@@ -211,12 +200,7 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
     QualityError
         If more systems failed than allowed; the artifact is written all the same.
     """
-    provenance = Provenance.collect(
-        command_line("nbody.evaluate", inputs, config.model_dump(exclude_defaults=True), run),
-        {"nbody": {"evaluate": config.model_dump()}},
-        inputs=inputs,
-        extra="nbody",
-    )
+    provenance = Provenance.of_run("nbody.evaluate", config, run, inputs=inputs)
     rows, failed = [], {}
     for path in inputs:
         with open_artifact(path, "triples-catalog") as artifact:
