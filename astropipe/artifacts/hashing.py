@@ -16,12 +16,12 @@ from typing import Any
 import h5py
 import numpy as np
 
+from astropipe.artifacts.attributes import attributes
+
 PROVENANCE = "provenance"
 
 # Root attributes that describe the file rather than the data.
 _BOOKKEEPING = frozenset({"content_sha256", "provenance_sha256", "astropipe_version"})
-# Attributes that the HDF5 dimension-scale and netCDF conventions keep for themselves (addresses, not data).
-_CONVENTIONS = frozenset({"DIMENSION_LIST", "REFERENCE_LIST", "CLASS", "NAME", "_Netcdf4Dimid", "_nc3_strict"})
 _BLOCK_BYTES = 1 << 24
 
 
@@ -42,13 +42,12 @@ def file_sha256(path: Path) -> str:
 
 
 def _attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
-    attributes = {}
-    for name in sorted(item.attrs):
-        if name in _CONVENTIONS or (item.name == "/" and name in _BOOKKEEPING):
-            continue
-        value = item.attrs[name]
-        attributes[name] = value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
-    return attributes
+    hidden = _BOOKKEEPING if item.name == "/" else frozenset()
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in attributes(item).items()
+        if name not in hidden
+    }
 
 
 def _blocks(dataset: h5py.Dataset) -> Iterator[bytes]:

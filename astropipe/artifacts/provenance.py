@@ -17,6 +17,7 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel
 
 from astropipe import __version__
+from astropipe.artifacts.attributes import attributes, set_attribute, text_attribute
 from astropipe.artifacts.hashing import PROVENANCE, canonical_json, file_sha256, text_sha256
 from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError, InputError
@@ -55,9 +56,9 @@ class InputRecord:
         try:
             if h5py.is_hdf5(path):
                 with readable_hdf5(path) as file:
-                    kind, sha256 = file.attrs.get("schema"), file.attrs.get("content_sha256")
-                    if kind is not None and sha256 is not None:
-                        return cls(path.name, str(kind), str(sha256))
+                    kind, sha256 = text_attribute(file, "schema"), text_attribute(file, "content_sha256")
+                    if kind and sha256:
+                        return cls(path.name, kind, sha256)
             return cls(path.name, "file", file_sha256(path))
         except OSError as error:
             raise InputError(f"cannot read input file {path}: {error}; check the path and its permissions") from error
@@ -169,7 +170,7 @@ class Provenance:
     def write(self, file: h5py.File) -> None:
         """Write the group `/provenance`."""
         group = file.require_group(PROVENANCE)
-        attributes: dict[str, str] = {
+        about: dict[str, str] = {
             "command": self.command,
             "seed": "" if self.seed is None else str(self.seed),
             "git_commit": self.git_commit,
@@ -177,8 +178,8 @@ class Provenance:
             "citations": " ".join(self.citations),
             "astropipe_version": self.astropipe_version,
         }
-        for name, value in attributes.items():
-            group.attrs[name] = value
+        for name, value in about.items():
+            set_attribute(group, name, value)
         write_text(group, "config", canonical_json(self.config))
         write_text(group, "inputs", canonical_json([vars(record) for record in self.inputs]))
         write_text(group, "packages", canonical_json(dict(self.packages)))
@@ -195,16 +196,17 @@ class Provenance:
         try:
             group = file[PROVENANCE]
             config, inputs, packages = (json.loads(read_text(group, name)) for name in _TEXTS)
-            seed = str(group.attrs["seed"])
+            about = attributes(group)
+            seed = about["seed"]
             return cls(
-                command=str(group.attrs["command"]),
+                command=about["command"],
                 config=config,
                 seed=int(seed) if seed else None,
                 inputs=tuple(InputRecord(**record) for record in inputs),
                 packages=packages,
-                citations=tuple(str(group.attrs["citations"]).split()),
-                git_commit=str(group.attrs["git_commit"]),
-                astropipe_version=str(group.attrs["astropipe_version"]),
+                citations=tuple(about["citations"].split()),
+                git_commit=about["git_commit"],
+                astropipe_version=about["astropipe_version"],
             )
         except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
             raise ArtifactError(
@@ -215,9 +217,8 @@ class Provenance:
 def provenance_sha256(file: h5py.File) -> str:
     """Return the hash over the group `/provenance` as it stands in the file."""
     group = file[PROVENANCE]
-    attributes = {name: str(group.attrs[name]) for name in group.attrs}
     texts = {name: read_text(group, name) for name in group}
-    return text_sha256(canonical_json([attributes, texts]))
+    return text_sha256(canonical_json([attributes(group), texts]))
 
 
 def write_text(group: h5py.Group, name: str, text: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from astropy import units
 from astropy.table import QTable
 
+from astropipe.artifacts.attributes import attributes, text_attribute
 from astropipe.artifacts.provenance import Provenance, read_text
 from astropipe.artifacts.schemas import SCHEMAS, Schema, schema
 from astropipe.artifacts.storage import readable_hdf5
@@ -43,7 +44,7 @@ class Artifact:
             If it states none.
         """
         with reading(self.path, "the attribute schema_version is"):
-            major = str(self.file.attrs.get("schema_version", "")).split(".")[0]
+            major = text_attribute(self.file, "schema_version").split(".")[0]
         if not major.isdecimal():
             raise ArtifactError(
                 f"{self.path} states no schema version; it was damaged or written by other software: make it again"
@@ -54,13 +55,13 @@ class Artifact:
     def title(self) -> str:
         """One line for people."""
         with reading(self.path, "the title is"):
-            return str(self.file.attrs["title"])
+            return text_attribute(self.file, "title")
 
     @property
     def content_sha256(self) -> str:
         """Content hash as the file states it; `astropipe.artifacts.verify` recomputes it."""
         with reading(self.path, "the attribute content_sha256 is"):
-            return str(self.file.attrs["content_sha256"])
+            return text_attribute(self.file, "content_sha256")
 
     @property
     def provenance(self) -> Provenance:
@@ -91,7 +92,7 @@ class Artifact:
             values = np.asarray(dataset[()])
             if values.dtype.kind == "S":
                 return np.char.decode(values, "utf-8")
-            unit = units.Unit(dataset.attrs.get("units", ""))
+            unit = units.Unit(text_attribute(dataset, "units"))
             return values if unit == units.dimensionless_unscaled else units.Quantity(values, unit)
 
     def text(self, path: str) -> str:
@@ -102,8 +103,7 @@ class Artifact:
     def attributes(self, path: str) -> dict[str, Any]:
         """Return the attributes of a group or dataset as plain Python values."""
         with self._named(path):
-            values = dict(self.file[path].attrs)
-        return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+            return attributes(self.file[path])
 
     @contextmanager
     def _named(self, path: str) -> Iterator[None]:
@@ -187,7 +187,7 @@ def check(artifact: Artifact) -> None:
     if major > described.major:
         raise ArtifactError(
             f"{path} has version {major} of {described.kind}, newer than the {described.version} that this astropipe "
-            f"reads; it was written by astropipe {artifact.file.attrs.get('astropipe_version', '?')}: update astropipe"
+            f"reads; it was written by astropipe {text_attribute(artifact.file, 'astropipe_version')}: update astropipe"
         )
     if major < described.major:
         raise ArtifactError(
@@ -234,7 +234,7 @@ def _not_hdf5(path: Path, error: OSError) -> str:
 
 
 def _described(file: h5py.File, path: Path) -> Schema:
-    name = str(file.attrs.get("schema", ""))
+    name = text_attribute(file, "schema")
     if not name.startswith(_PREFIX):
         raise ArtifactError(
             f"{path} is HDF5 but not an astropipe artifact: the root attribute 'schema' is {name or 'missing'!r}; "

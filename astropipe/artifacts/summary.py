@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 
+from astropipe.artifacts.attributes import attributes, text_attribute
 from astropipe.artifacts.hashing import PROVENANCE
 from astropipe.artifacts.reader import Artifact, open_artifact
 from astropipe.artifacts.validation import CATALOG, column_units
@@ -21,7 +22,7 @@ def describe(path: Path) -> str:
 def _lines(artifact: Artifact) -> Iterator[str]:
     file = artifact.file
     yield f"{artifact.path}: {artifact.title}"
-    yield f"  kind        {artifact.kind} {file.attrs['schema_version']} ({artifact.schema.description})"
+    yield f"  kind        {artifact.kind} {text_attribute(file, 'schema_version')} ({artifact.schema.description})"
     yield f"  content     {artifact.content_sha256}"
     yield from _table_lines(artifact)
     yield from _dataset_lines(artifact)
@@ -53,6 +54,7 @@ def _dataset_lines(artifact: Artifact) -> Iterator[str]:
     for path in found:
         if path.split("/")[0] not in (PROVENANCE, CATALOG, f"{CATALOG}.__table_column_meta__"):
             dataset = artifact.file[path]
-            unit = f" [{dataset.attrs['units']}]" if dataset.attrs.get("units") else ""
-            text = dataset.attrs.get("description", "")
+            about = attributes(dataset)
+            unit = f" [{about['units']}]" if about.get("units") else ""
+            text = about.get("description", "")
             yield f"  dataset     /{path}{unit}  {dataset.dtype} {dataset.shape}  {text}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import h5py
 from astropy.table.meta import get_header_from_yaml
 
+from astropipe.artifacts.attributes import text_attribute
 from astropipe.artifacts.hashing import PROVENANCE
 from astropipe.artifacts.schemas import Field, Schema
 
@@ -24,7 +25,7 @@ def faults(file: h5py.File, schema: Schema) -> Iterator[str]:
         described = schema.describe(path)
         if described is not None:
             dataset = file[path]
-            for fault in described.faults(dataset.dtype, dataset.attrs.get("units"), dataset.ndim):
+            for fault in described.faults(dataset.dtype, text_attribute(dataset, "units"), dataset.ndim):
                 yield f"dataset {fault}" if described.name == path else f"dataset {path}: {fault}"
     for field in schema.attributes:
         path, _, name = field.name.partition("@")

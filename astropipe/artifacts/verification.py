@@ -11,6 +11,7 @@ from typing import Literal
 import h5py
 
 from astropipe.artifacts import hashing
+from astropipe.artifacts.attributes import text_attribute
 from astropipe.artifacts.provenance import InputRecord, Provenance, provenance_sha256, read_text
 from astropipe.artifacts.reader import check, open_unchecked, reading
 from astropipe.artifacts.storage import readable_hdf5
@@ -63,7 +64,7 @@ def damage(path: Path) -> list[str]:
             stated = json.loads(read_text(file[hashing.PROVENANCE], "digests"))
         except _UNREADABLE:
             return [*found, "the digests in /provenance cannot be read"]
-        if str(file.attrs["astropipe_version"]) != str(file[hashing.PROVENANCE].attrs["astropipe_version"]):
+        if text_attribute(file, "astropipe_version") != text_attribute(file[hashing.PROVENANCE], "astropipe_version"):
             found.append("the attribute astropipe_version was changed")
         found += list(_changed_objects(file, stated))
         if not found and hashing.content_sha256(stated) != artifact.content_sha256:
@@ -76,7 +77,7 @@ def damage(path: Path) -> list[str]:
 
 def _provenance_sound(file: h5py.File) -> bool:
     try:
-        return provenance_sha256(file) == str(file.attrs.get("provenance_sha256"))
+        return provenance_sha256(file) == text_attribute(file, "provenance_sha256")
     except _UNREADABLE:
         return False
 
@@ -136,11 +137,11 @@ class Library:
         if path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path):
             try:
                 with readable_hdf5(path) as file:
-                    sha256 = file.attrs.get("content_sha256")
-            except (OSError, RuntimeError):
+                    sha256 = text_attribute(file, "content_sha256")
+            except _UNREADABLE:
                 return
-            if sha256 is not None:
-                self._artifacts.setdefault(str(sha256), path)
+            if sha256:
+                self._artifacts.setdefault(sha256, path)
 
     def find(self, record: InputRecord) -> Path | None:
         """Return the file that a record speaks of, or None where there is none."""

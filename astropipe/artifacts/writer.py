@@ -21,6 +21,7 @@ from astropy.table import Table
 
 from astropipe import __version__
 from astropipe.artifacts import hashing
+from astropipe.artifacts.attributes import set_attribute
 from astropipe.artifacts.provenance import Provenance, provenance_sha256, write_text
 from astropipe.artifacts.schemas import Schema, schema
 from astropipe.artifacts.storage import StorageError, writable_hdf5
@@ -98,11 +99,11 @@ class ArtifactWriter:
         dataset = self._file.create_dataset(path, shape, dtype, **storage)
         described = self.schema.describe(path)
         if unit is not None:
-            dataset.attrs["units"] = unit
+            set_attribute(dataset, "units", unit)
         if text := description or (described.description if described else ""):
-            dataset.attrs["description"] = text
+            set_attribute(dataset, "description", text)
         if names := tuple(dims) or (described.dims if described else ()):
-            dataset.attrs["dims"] = list(names)
+            set_attribute(dataset, "dims", names)
         return dataset
 
     def write_text(self, path: str, text: str) -> None:
@@ -115,7 +116,7 @@ class ArtifactWriter:
         """Set attributes of a group or dataset; the group is made where it does not exist."""
         item = self._file[path] if path in self._file else self._file.create_group(path)
         for name, value in attributes.items():
-            item.attrs[name] = value
+            set_attribute(item, name, value)
 
     def attach_dimensions(self, path: str, scales: Sequence[str]) -> None:
         """Name the axes of a dataset by coordinate datasets, as netCDF (and so ArviZ) wants them."""
@@ -169,10 +170,14 @@ def create_artifact(path: str | Path, kind: str, *, title: str, provenance: Prov
 
 
 def _describe(file: h5py.File, described: Schema, title: str, provenance: Provenance) -> None:
-    file.attrs["schema"] = described.id
-    file.attrs["schema_version"] = described.version
-    file.attrs["astropipe_version"] = __version__
-    file.attrs["title"] = title
+    about = {
+        "schema": described.id,
+        "schema_version": described.version,
+        "astropipe_version": __version__,
+        "title": title,
+    }
+    for name, value in about.items():
+        set_attribute(file, name, value)
     provenance.write(file)
 
 
@@ -184,9 +189,9 @@ def _complete(partial: Path, described: Schema) -> None:
     if found:
         raise ArtifactError(f"this is not a complete {described.kind} artifact: " + "; ".join(found))
     with writable_hdf5(partial, "r+") as file:
-        file.attrs["content_sha256"] = hashing.content_sha256(digests)
+        set_attribute(file, "content_sha256", hashing.content_sha256(digests))
         write_text(file[hashing.PROVENANCE], "digests", hashing.canonical_json(digests))
-        file.attrs["provenance_sha256"] = provenance_sha256(file)
+        set_attribute(file, "provenance_sha256", provenance_sha256(file))
     _sync(partial)
 
 

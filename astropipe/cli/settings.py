@@ -18,10 +18,11 @@ Part = Annotated[str, typer.Argument(help="Part of the settings, for example nbo
 def show(part: Part = "", config: Files = None, set_: Settings = None) -> None:
     """Show the resolved settings as YAML, with the meaning of every key."""
     from astropipe.config import load, section
-    from astropipe.config.generate import commented_yaml
+    from astropipe.config.base import Section
+    from astropipe.config.generate import commented_yaml, plain_yaml
 
     chosen = section(load(config or [], set_ or []), part)
-    print(commented_yaml(chosen) if hasattr(chosen, "model_fields") else chosen, end="\n")
+    print(commented_yaml(chosen) if isinstance(chosen, Section) else plain_yaml(chosen), end="")
 
 
 @app.command()

@@ -47,13 +47,21 @@ def _section_lines(section: Section, depth: int) -> Iterator[str]:
 
 
 def _yaml_entry(name: str, value: Any, indent: str) -> str:
+    return "".join(f"{indent}{line}\n" for line in plain_yaml({name: value}).splitlines())
+
+
+def plain_yaml(value: Any) -> str:
+    """Return a value of the configuration as YAML; of the entries of a mapping of sections, what they change."""
+    text = yaml.safe_dump(_plain(value), sort_keys=False, allow_unicode=True, width=_WIDTH)
+    return text.removesuffix("...\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Section):
+        return value.model_dump(exclude_defaults=True)
     if isinstance(value, dict):
-        value = {
-            key: entry.model_dump(exclude_defaults=True) if isinstance(entry, Section) else entry
-            for key, entry in value.items()
-        }
-    text = yaml.safe_dump({name: value}, sort_keys=False, allow_unicode=True, width=_WIDTH)
-    return "".join(f"{indent}{line}\n" for line in text.splitlines())
+        return {key: _plain(entry) for key, entry in value.items()}
+    return value
 
 
 def json_schemas() -> dict[str, str]:

@@ -17,8 +17,9 @@ from astropipe.runtime.errors import InterruptedRunError
 from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.progress import Progress
 
-# Systems integrated between two looks at the clock and at the signals.
-BLOCK = 64
+# Systems in the first block; later ones are made so large that a look at the signals comes every second or two.
+FIRST_BLOCK = 16
+_SHORT_S, _LONG_S = 0.5, 2.0
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 _LENGTHS = ("positions", "closest_separation", "saved_positions")
@@ -51,7 +52,7 @@ def integrate_blocks(
     """
     done = checkpoint.load() or {}
     n, finished = len(ensemble.catalog), len(done.get("time", ()))
-    saved_at = time.monotonic()
+    size, saved_at = FIRST_BLOCK, time.monotonic()
     while finished < n:
         progress.update(finished)
         if stop_requested():
@@ -60,15 +61,24 @@ def integrate_blocks(
                 f"interrupted after {finished} of {n} systems, which are kept in {checkpoint.path}; "
                 "run again with --resume"
             )
-        part = ensemble.rows(slice(finished, finished + BLOCK))
+        part = ensemble.rows(slice(finished, finished + size))
+        begun_at = time.monotonic()
         result = integrate_batch(part.masses, part.positions, part.velocities, t_end, **options)
         done = _append(done, _plain(result))
         finished = len(done["time"])
+        size = _next_size(size, time.monotonic() - begun_at)
         if time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
             checkpoint.save(done)
             saved_at = time.monotonic()
     progress.update(n)
     return _result(done, ensemble, t_end, options.get("save_times"))
+
+
+def _next_size(size: int, seconds: float) -> int:
+    """Return how many systems to integrate next, from how long the last block took; no result depends on it."""
+    if seconds < _SHORT_S:
+        return 2 * size
+    return max(1, size // 2) if seconds > _LONG_S else size
 
 
 def _plain(result: IntegrationResult) -> dict[str, NDArray[Any]]:

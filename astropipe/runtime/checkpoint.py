@@ -49,7 +49,7 @@ class Checkpoint:
             return None
         try:
             with h5py.File(self.path, "r", locking=False) as file:
-                key = str(file.attrs.get("key", ""))
+                key = file.attrs["key"].decode()
                 arrays = {name: np.asarray(dataset[()]) for name, dataset in file.items()}
         except _UNREADABLE as error:
             raise ArtifactError(
@@ -78,7 +78,8 @@ class Checkpoint:
         # In memory first: HDF5 that meets a full disk takes the process down when it ends.
         buffer = io.BytesIO()
         with h5py.File(buffer, "w", libver=_FORMAT) as file:
-            file.attrs["key"] = self.key
+            # At fixed length: text of variable length lies in a part of the file without checksums.
+            file.attrs["key"] = np.bytes_(self.key)
             for name, array in arrays.items():
                 chunked = {"chunks": True, "fletcher32": True} if array.size and array.ndim else {}
                 file.create_dataset(name, data=array, **chunked)

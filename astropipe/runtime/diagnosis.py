@@ -138,7 +138,12 @@ def _slurm() -> Diagnosis:
         subprocess.run(["sinfo", "--noheader"], capture_output=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:
         return Diagnosis("slurm", f"sbatch is there but sinfo fails ({error})", "ask whether the controller is up")
-    accounting = subprocess.run(["sacct", "--noheader"], capture_output=True, check=False).returncode == 0
+    try:
+        subprocess.run(["sacct", "--noheader"], capture_output=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        accounting = False
+    else:
+        accounting = True
     if accounting:
         return Diagnosis("slurm", "works, with accounting: snakemake --profile profiles/slurm")
     return Diagnosis(

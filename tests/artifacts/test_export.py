@@ -165,6 +165,7 @@ def arviz() -> object:
         return pytest.importorskip("arviz")
 
 
+@pytest.mark.filterwarnings("ignore:The 'phony_dims'")
 @pytest.mark.parametrize("exported", [True, False], ids=["export", "artifact itself"])
 def test_arviz_reads_the_draws(exported: bool, posterior: Path, arviz: object) -> None:
     path = export(posterior, "arviz")[0] if exported else posterior

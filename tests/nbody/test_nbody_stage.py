@@ -56,7 +56,8 @@ def test_interrupted_and_resumed_gives_the_bytes_of_an_uninterrupted_run(
     tmp_path: Path, systems: Path, monkeypatch: pytest.MonkeyPatch, keep: str
 ) -> None:
     config = IntegrateConfig(t_end=5.0, keep=keep, n_saved=11)
-    monkeypatch.setattr(blocks, "BLOCK", 8)
+    monkeypatch.setattr(blocks, "FIRST_BLOCK", 8)
+    monkeypatch.setattr(blocks, "_next_size", lambda size, seconds: size)
     (tmp_path / "whole").mkdir()
     stage.integrate([systems], tmp_path / "whole" / "out.h5", config, Run())
     output = tmp_path / "out.h5"
@@ -80,7 +81,8 @@ def test_interrupted_and_resumed_gives_the_bytes_of_an_uninterrupted_run(
 def test_checkpoint_of_other_settings_is_refused(
     tmp_path: Path, systems: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "BLOCK", 8)
+    monkeypatch.setattr(blocks, "FIRST_BLOCK", 8)
+    monkeypatch.setattr(blocks, "_next_size", lambda size, seconds: size)
     looks = iter([False, True])
     monkeypatch.setattr(blocks, "stop_requested", lambda: next(looks))
     with pytest.raises(InterruptedRunError):

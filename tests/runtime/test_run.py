@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import shlex
 from pathlib import Path
@@ -20,7 +21,7 @@ from astropipe.runtime.run import Chunk, Run, checkpoint_path, command_line
 def test_the_chunks_tile_the_rows_in_order_and_evenly(total: int, count: int) -> None:
     rows = [Chunk(index, count).rows(total) for index in range(1, count + 1)]
     assert rows[0].start == 0 and rows[-1].stop == total
-    assert all(one.stop == other.start for one, other in zip(rows, rows[1:], strict=False))
+    assert all(one.stop == other.start for one, other in itertools.pairwise(rows))
     sizes = {one.stop - one.start for one in rows}
     assert min(sizes) >= 0 and max(sizes) - min(sizes) <= 1
 
