@@ -14,6 +14,9 @@ CONFIG = resolve(config, "the configuration of the workflow")
 JOBS = Jobs(CONFIG)
 
 
+report: "workflows/report/workflow.rst"
+
+
 pathvars:
     results=JOBS.results,
 
