@@ -34,7 +34,7 @@ _ENSEMBLES = {
         simulate={"family": "saz-ulibarrena", "n_systems": 1000}, integrate={"t_end": "30 yr"}
     ),
     "figure-eight": EnsembleConfig(
-        simulate={"family": "named", "name": "figure-eight"}, integrate={"t_end": 63.259139829, "keep": "trajectories"}
+        simulate={"family": "named", "name": "figure-eight"}, integrate={"t_end": 12.6518279658, "keep": "trajectories"}
     ),
     "pythagorean": EnsembleConfig(
         simulate={"family": "named", "name": "pythagorean"},

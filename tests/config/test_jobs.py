@@ -1,16 +1,17 @@
-"""The jobs of the workflow: settings as options, chunks, resources."""
+"""The jobs of the workflow: their settings survive the shell, and there are not too many of them."""
 
 from __future__ import annotations
 
-import os
+import json
 import shlex
-import sys
-from pathlib import Path
-from types import SimpleNamespace
+import shutil
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from astropipe.config import Config, load, resolve, section
+from astropipe.config import Config, load, resolve
 from astropipe.config.jobs import (
     Jobs,
     as_job_options,
@@ -19,73 +20,125 @@ from astropipe.config.jobs import (
     sample_settings,
     simulate_settings,
 )
+from astropipe.config.loading import parse_setting
 from astropipe.runtime.errors import ConfigError, UsageError
+from astropipe.runtime.run import as_options
+
+DEFAULT = Config()
+TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT.filter(bool), inner, max_size=3),
+    max_leaves=6,
+)
 
 
-@pytest.fixture(autouse=True)
-def _command_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`Jobs` of some settings, as if the command were installed wherever the tests run."""
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/astropipe")
+    return lambda *changes: Jobs(load([], changes))
 
 
-def test_options_bring_the_settings_back() -> None:
-    config = Config()
-    for name in config.workflow.ensembles:
-        settings = integrate_settings(config, name)
-        words = shlex.split(as_job_options("nbody.integrate", settings))
-        assert section(load([], words[1::2]), "nbody.integrate") == settings
-        assert set(words[0::2]) <= {"--set"}
-    for name in config.workflow.posteriors:
-        words = shlex.split(as_job_options("inference.sample", sample_settings(config, name)))
-        assert section(load([], words[1::2]), "inference.sample") == sample_settings(config, name)
+def _round_trip(text: str) -> dict[str, Any]:
+    words = shlex.split(text)
+    assert words[::2] == ["--set"] * (len(words) // 2)
+    return {keys[-1]: value for keys, value in map(parse_setting, words[1::2])}
 
 
-def test_difficult_values_survive_the_shell() -> None:
-    options = {"model": "lcdm", "priors": {"h0": "normal(70, 1)"}, "data": ["it's", "$HOME `x`"]}
-    config = resolve({"workflow": {"posteriors": {"p": {"sample": {"problem": "cosmology", "options": options}}}}})
-    words = shlex.split(as_job_options("inference.sample", sample_settings(config, "p")))
-    assert load([], words[1::2]).inference.sample.options == options
+@given(value=VALUES)
+@settings(max_examples=150, deadline=None)
+def test_any_value_survives_the_shell_and_the_option(value: Any) -> None:
+    found = _round_trip(as_options("a.b", {"key": value}))["key"]
+    # As text, in which 1.0 is not 1, and -0.0 not 0.0.
+    assert json.dumps(found, sort_keys=True) == json.dumps(value, sort_keys=True)
 
 
-def test_changes_lie_over_the_base() -> None:
+@pytest.mark.parametrize("name", DEFAULT.workflow.ensembles)
+def test_the_options_of_an_ensemble_give_its_settings_again(name: str) -> None:
+    for where, wanted in (
+        ("nbody.simulate", simulate_settings(DEFAULT, name)),
+        ("nbody.integrate", integrate_settings(DEFAULT, name)),
+    ):
+        options = shlex.split(as_job_options(where, wanted))[1::2]
+        verb = where.split(".")[1]
+        assert getattr(load([], options).nbody, verb) == wanted
+
+
+@pytest.mark.parametrize("name", DEFAULT.workflow.posteriors)
+def test_the_options_of_a_posterior_give_its_settings_again(name: str) -> None:
+    wanted = sample_settings(DEFAULT, name)
+    assert load([], shlex.split(as_job_options("inference.sample", wanted))[1::2]).inference.sample == wanted
+
+
+def test_an_ensemble_inherits_what_it_does_not_change() -> None:
     config = resolve(
-        {"nbody": {"integrate": {"mu": 0.05}}, "workflow": {"ensembles": {"a": {"integrate": {"t_end": 2}}, "b": {}}}}
+        {
+            "nbody": {"integrate": {"mu": 0.5, "t_end": 7}},
+            "workflow": {"ensembles": {"mine": {"integrate": {"t_end": "1 Myr"}}}},
+        }
     )
-    assert (integrate_settings(config, "a").mu, integrate_settings(config, "a").t_end) == (0.05, 2)
-    assert integrate_settings(config, "b").t_end == Config().nbody.integrate.t_end
-    assert simulate_settings(config, "a") == config.nbody.simulate
+    found = integrate_settings(config, "mine")
+    assert (found.mu, found.t_end) == (0.5, "1 Myr")
 
 
-@pytest.mark.parametrize(("systems", "jobs"), [(1, 1), (500, 1), (501, 2), (10_000, 20), (1_000_000, 200)])
-def test_chunks_are_few(systems: int, jobs: int) -> None:
-    config = resolve({"workflow": {"ensembles": {"e": {"simulate": {"n_systems": systems}}}, "posteriors": {}}})
-    work = Jobs(config)
-    files = work.get_chunk_files(SimpleNamespace(ensemble="e"))
-    assert len(files) == len(set(files)) == jobs
-    assert files[-1].endswith(f"/{jobs}-of-{jobs}.h5")
+def test_the_jobs_of_the_default_configuration_are_valid() -> None:
+    check_jobs(DEFAULT)
 
 
-def test_trajectories_stay_in_one_piece() -> None:
-    ensemble = {"simulate": {"n_systems": 5000}, "integrate": {"keep": "trajectories"}}
-    work = Jobs(resolve({"workflow": {"ensembles": {"e": ensemble}}}))
-    assert work.chunk_count("e") == 1
-    assert work.trajectory_ensembles() == ["e"] and work.catalog_ensembles() == []
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"ensembles": {"mine": {"integrate": {"tend": 1}}}},
+            "workflow.ensembles.mine.integrate.tend; did you mean 't_end'",
+        ),
+        ({"ensembles": {"mine": {"simulate": {"n_systems": 0}}}}, "workflow.ensembles.mine.simulate.n_systems = 0"),
+        ({"posteriors": {"mine": {"sample": {"n_live": 1}}}}, "workflow.posteriors.mine.sample.n_live = 1"),
+    ],
+)
+def test_a_fault_in_a_job_is_named_with_its_job(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        check_jobs(resolve({"workflow": changes}))
+    assert message in str(error.value)
 
 
-def test_a_retry_asks_for_more() -> None:
-    work = Jobs(Config())
-    wildcards = SimpleNamespace()
-    assert work.get_memory(wildcards, 1) >= 500, "Snakemake and the libraries need this much"
-    assert work.get_memory(wildcards, 2) == 2 * work.get_memory(wildcards, 1)
-    assert work.get_minutes(wildcards, 3) == 3 * work.get_minutes(wildcards, 1)
+@pytest.mark.parametrize(
+    ("n_systems", "per_chunk", "most", "expected"),
+    [(1, 500, 200, 1), (500, 500, 200, 1), (501, 500, 200, 2), (10_000, 1, 200, 200), (10**6, 500, 200, 200)],
+)
+def test_an_ensemble_is_cut_into_a_bounded_number_of_chunks(
+    n_systems: int, per_chunk: int, most: int, expected: int
+) -> None:
+    workflow = resolve({"workflow": {"systems_per_chunk": per_chunk, "max_chunks": most}}).workflow
+    assert workflow.chunks(n_systems) == expected
 
 
-def test_faults_of_one_job_name_it() -> None:
-    config = resolve({"workflow": {"ensembles": {"mine": {"integrate": {"methd": "leapfrog"}}}}})
-    with pytest.raises(ConfigError, match=r"workflow\.ensembles\.mine\.integrate\.methd; did you mean 'method'"):
-        check_jobs(config)
+def test_ten_thousand_systems_make_no_more_than_a_few_hundred_jobs(jobs: Any) -> None:
+    made = jobs("workflow.ensembles={large: {simulate: {n_systems: 10000}}}")
+    assert 1 < made.chunk_count("large") <= 300
 
 
-def test_missing_command_is_said_before_any_job(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(UsageError, match="activate"):
-        Jobs(Config())
+def test_trajectories_stay_in_one_piece(jobs: Any) -> None:
+    made = jobs("workflow.ensembles={paths: {simulate: {n_systems: 10000}, integrate: {keep: trajectories}}}")
+    assert made.chunk_count("paths") == 1
+    assert (made.trajectory_ensembles(), made.catalog_ensembles()) == (["paths"], [])
+
+
+def test_the_chunks_of_an_ensemble_are_all_asked_for(jobs: Any) -> None:
+    made = jobs("workflow.ensembles={mine: {simulate: {n_systems: 1001}}}", "workflow.systems_per_chunk=500")
+    files = made.get_chunk_files(type("Wildcards", (), {"ensemble": "mine"})())
+    assert [path.rpartition("/")[2] for path in files] == ["1-of-3.h5", "2-of-3.h5", "3-of-3.h5"]
+
+
+def test_a_retry_asks_for_more(jobs: Any) -> None:
+    made = jobs()
+    assert made.get_memory(None, 1) >= 500, "Snakemake and the libraries need this much"
+    assert made.get_memory(None, 2) == 2 * made.get_memory(None, 1)
+    assert made.get_minutes(None, 3) == 3 * made.get_minutes(None, 1)
+
+
+def test_without_the_command_there_are_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(UsageError, match=r"not on the PATH.*activate the environment"):
+        Jobs(DEFAULT)
