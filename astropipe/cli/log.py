@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +28,14 @@ def configure(*, quiet: bool = False, verbose: bool = False, file: Path | None =
     OutputError
         If the log file cannot be opened.
     """
-    _state.quiet, _state.verbose, _state.file = quiet, verbose, file
+    _state.quiet, _state.verbose, _state.file = quiet, verbose, None
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.open("a").close()
         except OSError as error:
             raise OutputError(f"cannot write log file {file}: {error.strerror}; choose another --log-file") from error
+        _state.file = file
 
 
 def say(message: str) -> None:
@@ -55,6 +57,7 @@ def verbose() -> bool:
 
 
 def _append(message: str) -> None:
+    # What is said goes to standard error in any case: a log that can no longer be written must not end a run.
     if _state.file is not None:
-        with _state.file.open("a", encoding="utf-8") as file:
+        with suppress(OSError), _state.file.open("a", encoding="utf-8") as file:
             file.write(message + "\n")

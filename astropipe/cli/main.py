@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -55,15 +55,24 @@ def run() -> None:
             traceback.print_exc()
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        log.complain("interrupted; no checkpoint was written")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is wrong.
-        sys.exit(0)
+        _interrupted()
+    except SystemExit as end:
+        # Typer has met these first and chosen a code.
+        if end.code == 130:
+            _interrupted()
+        if isinstance(end.__context__, BrokenPipeError):
+            # The reader of our output (head, less) has gone: nothing is wrong.
+            sys.exit(0)
+        raise
     except Exception:
         log.complain(traceback.format_exc())
         log.complain("error: this is a bug in astropipe; please report it with the lines above")
         sys.exit(1)
+
+
+def _interrupted() -> NoReturn:
+    log.complain("interrupted; no checkpoint was written")
+    sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from astropipe.runtime.errors import UsageError
+
 app = typer.Typer(help="Show or check settings.", no_args_is_help=True)
 
 Files = Annotated[list[Path] | None, typer.Option("--config", "-c", help="YAML file with settings; repeatable.")]
@@ -31,8 +33,13 @@ def schema(part: Part = "") -> None:
     import json
 
     from astropipe.config import Config, section
+    from astropipe.config.base import Section
 
     chosen = section(Config(), part)
+    if not isinstance(chosen, Section):
+        raise UsageError(
+            f"{part} is a value, not a section; astropipe config schema {part.rpartition('.')[0]} holds it"
+        )
     print(json.dumps(type(chosen).model_json_schema(), indent=2, ensure_ascii=False))
 
 

@@ -160,6 +160,8 @@ def execute(
     try:
         function = getattr(importlib.import_module(module), name)
     except ImportError as error:
+        if error.name is None or error.name.split(".")[0] == "astropipe":
+            raise
         raise MissingDependencyError(
             f"the {verb.stage} stage needs {error.name}; install it with pip install 'astropipe[{verb.stage}]'"
         ) from error
