@@ -127,7 +127,7 @@ class Jobs:
 
     def chunk_count(self, ensemble: str) -> int:
         """Return the number of jobs that integrate an ensemble; trajectories stay in one piece."""
-        if self._keep(ensemble) == "trajectories":
+        if self._keep(ensemble) == "trajectories" or simulate_settings(self.config, ensemble).family == "named":
             return 1
         return self.config.workflow.chunks(simulate_settings(self.config, ensemble).n_systems)
 

@@ -31,9 +31,14 @@ def quality(catalog: QTable, failure_energy_error: float) -> Iterator[Row]:
     yield _row("failed_fraction", *_fraction(~(error <= failure_energy_error)))
     yield _row("angular_momentum_error_p99", float(np.nanpercentile(np.abs(catalog["angular_momentum_error"]), 99)))
     yield _row("force_evaluations_mean", float(cost.mean()), float(cost.std(ddof=1) / np.sqrt(n)) if n > 1 else np.nan)
+    # An outcome reached with a wrong energy, or not reached at all, says nothing: shares are of the others.
+    usable = np.isin(np.asarray(catalog["status"], dtype=str), ("ok", "escape"))
+    yield _row("usable", *_fraction(usable))
     for column in ("outcome", "status"):
         for name in sorted(set(catalog[column])):
-            yield _row(f"{column} {name}", *_fraction(np.asarray(catalog[column] == name)))
+            rows = usable if column == "outcome" else np.ones(n, dtype=bool)
+            if rows.any():
+                yield _row(f"{column} {name}", *_fraction(np.asarray(catalog[column] == name)[rows]))
 
 
 def _fraction(selected: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[float, float]:
