@@ -24,6 +24,7 @@ $(READY): pyproject.toml constraints.txt
 
 catalogs: $(READY) ## run the workflow: catalogs, figures and results/report.html
 	$(SNAKEMAKE)
+	@mkdir -p results
 	$(SNAKEMAKE) --report results/report.html
 
 tiny: CONFIG = workflows/config/tiny.yaml

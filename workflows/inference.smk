@@ -48,8 +48,8 @@ rule sample:
         seed=CONFIG.seed,
         settings=JOBS.get_sample_options,
     shell:
-        "exec astropipe inference sample --output {output} {params.settings} --seed {params.seed}"
-        " --threads {threads} --resume > {log} 2>&1"
+        "exec astropipe inference sample --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --resume > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -73,7 +73,7 @@ rule evaluate:
         code=CODE["inference"],
         settings=JOBS.get_inference_evaluate_options,
     shell:
-        "exec astropipe inference evaluate {input} --output {output} {params.settings} --force > {log} 2>&1"
+        "exec astropipe inference evaluate {input:q} --output {output:q} {params.settings} --force > {log:q} 2>&1"
 
 
 rule plot_constraints:
@@ -99,7 +99,7 @@ rule plot_constraints:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure constraints --output {output} > {log} 2>&1"
+        "exec astropipe plot {input:q} --figure constraints --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_triangle:
@@ -125,7 +125,7 @@ rule plot_triangle:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure triangle --output {output} > {log} 2>&1"
+        "exec astropipe plot {input:q} --figure triangle --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_trace:
@@ -151,4 +151,4 @@ rule plot_trace:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure trace --output {output} > {log} 2>&1"
+        "exec astropipe plot {input:q} --figure trace --output {output:q} > {log:q} 2>&1"

@@ -55,7 +55,7 @@ rule simulate:
         seed=CONFIG.seed,
         settings=JOBS.get_simulate_options,
     shell:
-        "exec astropipe nbody simulate --output {output} {params.settings} --seed {params.seed} --force > {log} 2>&1"
+        "exec astropipe nbody simulate --output {output:q} {params.settings} --seed {params.seed} --force > {log:q} 2>&1"
 
 
 rule integrate:
@@ -80,8 +80,8 @@ rule integrate:
         seed=CONFIG.seed,
         settings=JOBS.get_integrate_options,
     shell:
-        "exec astropipe nbody integrate {input} --output {output} {params.settings} --seed {params.seed}"
-        " --chunk {wildcards.chunk}/{wildcards.chunks} --threads {threads} --resume > {log} 2>&1"
+        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        " --chunk {wildcards.chunk}/{wildcards.chunks} --threads {threads} --resume > {log:q} 2>&1"
 
 
 rule gather:
@@ -102,7 +102,7 @@ rule gather:
     params:
         code=CODE["nbody"],
     shell:
-        "exec astropipe merge {input} --output {output} --force > {log} 2>&1"
+        "exec astropipe merge {input:q} --output {output:q} --force > {log:q} 2>&1"
 
 
 rule trajectories:
@@ -125,8 +125,8 @@ rule trajectories:
         seed=CONFIG.seed,
         settings=JOBS.get_integrate_options,
     shell:
-        "exec astropipe nbody integrate {input} --output {output} {params.settings} --seed {params.seed}"
-        " --threads {threads} --resume > {log} 2>&1"
+        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --resume > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -150,7 +150,7 @@ rule evaluate:
         code=CODE["nbody"],
         settings=JOBS.get_nbody_evaluate_options,
     shell:
-        "exec astropipe nbody evaluate {input} --output {output} {params.settings} --force > {log} 2>&1"
+        "exec astropipe nbody evaluate {input:q} --output {output:q} {params.settings} --force > {log:q} 2>&1"
 
 
 rule plot_energy_errors:
@@ -176,7 +176,7 @@ rule plot_energy_errors:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure energy-errors --output {output} > {log} 2>&1"
+        "exec astropipe plot {input:q} --figure energy-errors --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_outcome_map:
@@ -203,7 +203,7 @@ rule plot_outcome_map:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure outcome-map --output {output} > {log} 2>&1"
+        "exec astropipe plot {input:q} --figure outcome-map --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_orbits:
@@ -229,4 +229,4 @@ rule plot_orbits:
     params:
         code=CODE["plots"],
     shell:
-        "exec astropipe plot {input} --figure orbits --output {output} > {log} 2>&1"
+        "exec astropipe plot {input:q} --figure orbits --output {output:q} > {log:q} 2>&1"
