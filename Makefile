@@ -5,6 +5,8 @@ CORES ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
 CONFIG ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+# Where the configuration puts the results; asked when a recipe needs it, for the environment must be there first.
+RESULTS = $(shell $(BIN)/astropipe config show workflow.results $(if $(CONFIG),--config $(CONFIG)) | tr -d \'\")
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONFIG))
 
 export PATH := $(abspath $(BIN)):$(PATH)
@@ -19,18 +21,16 @@ help: ## show this help
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "astropipe needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[nbody,spectra,morphology,inference,workflow,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[nbody,training,inference,workflow,dev]'
 	@touch $@
 
-catalogs: $(READY) ## run the workflow: catalogs, figures and results/report.html
+catalogs: $(READY) ## run the workflow: catalogs, figures and the report, by default into results/
 	$(SNAKEMAKE)
-	@mkdir -p results
-	$(SNAKEMAKE) --report results/report.html
+	@mkdir -p "$(RESULTS)"
+	$(SNAKEMAKE) --report "$(RESULTS)/report.html"
 
 tiny: CONFIG = workflows/config/tiny.yaml
-tiny: $(READY) ## the whole workflow, small, in about a minute, into results-tiny/
-	$(SNAKEMAKE)
-	$(SNAKEMAKE) --report results-tiny/report.html
+tiny: catalogs ## the whole workflow, small, in about a minute, into results-tiny/
 
 test: $(READY) ## the default test suite
 	$(BIN)/python -m pytest -n 2

@@ -6,10 +6,11 @@
 from snakemake.utils import min_version
 
 from astropipe.config import resolve
-from astropipe.config.jobs import Jobs
+from astropipe.config.jobs import Jobs, check_files
 
 min_version("9.19")
 
+check_files(workflow.configfiles)
 CONFIG = resolve(config, "the configuration of the workflow")
 JOBS = Jobs(CONFIG)
 

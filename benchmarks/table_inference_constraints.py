@@ -1,4 +1,4 @@
-"""Make the table of cosmological constraints: published against measured, from the workflow's metrics.
+"""Make the table of cosmological constraints: published or reference values next to ours, from the workflow's metrics.
 
 Run ``python benchmarks/table_inference_constraints.py [METRICS] [--output DIR]`` after ``make catalogs``; METRICS is
 ``results/inference/metrics.h5`` unless given.
@@ -16,20 +16,20 @@ from astropy.table import Table
 from astropipe.artifacts import open_artifact
 
 Row = tuple[str, str, str, str, str, str]
-HEADER = ("problem", "parameter", "published", "measured", "difference [σ]", "source")
+HEADER = ("problem", "parameter", "published or reference", "measured", "difference [σ]", "source")
 
 
 def rows(metrics: Table) -> Iterator[Row]:
-    """Yield one row for each measured value that has a published one."""
+    """Yield one row for each measured value that has a published one, or one of a reference run."""
     for row in metrics[np.isfinite(np.asarray(metrics["deviation"]))]:
         digits = 3 if row["measure"] == "logz" else max(0, 2 - int(np.floor(np.log10(row["error"]))))
-        published = f"{row['expected']:.{digits}f}"
+        expected = f"{row['expected']:.{digits}f}"
         if row["expected_error"] > 0:
-            published += f" ± {row['expected_error']:.{digits}f}"
+            expected += f" ± {row['expected_error']:.{digits}f}"
         measured = f"{row['value']:.{digits}f} ± {row['error']:.{digits}f}"
         unit = f" [{row['unit']}]" if row["unit"] else ""
         name = f"`{row['measure']}`{unit}"
-        yield f"`{row['subject']}`", name, published, measured, f"{row['deviation']:+.2f}", str(row["source"])
+        yield f"`{row['subject']}`", name, expected, measured, f"{row['deviation']:+.2f}", str(row["source"])
 
 
 def main() -> None:

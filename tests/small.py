@@ -12,7 +12,7 @@ from astropy import units
 from astropy.table import Column, QTable
 
 from astropipe.artifacts import ArtifactWriter, schema
-from astropipe.artifacts.schemas import Field
+from astropipe.artifacts.schemas import AXIS_LENGTHS, Field
 
 ROOT = Path(__file__).resolve().parents[1]
 Write = Callable[..., Path]
@@ -44,6 +44,9 @@ def fill(artifact: ArtifactWriter, rows: int = 3) -> None:
     if kind.columns:
         artifact.write_table(table(kind.kind, rows))
     lengths = {name: 2 + i for i, name in enumerate(dict.fromkeys(n for f in kind.datasets for n in f.dims))}
+    lengths.update(AXIS_LENGTHS)
+    if kind.rows:
+        lengths[kind.rows] = rows
     for field in kind.datasets:
         path = field.name.replace("*", "first")
         if field.kind == "text":

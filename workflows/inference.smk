@@ -1,8 +1,11 @@
 # Posteriors: one nested sampling run for each problem -> posterior, trace and triangle -> comparison with published values.
 # Also runs alone: snakemake --snakefile workflows/inference.smk --cores all
+# Every stage is told its threads; plot has one and no such option.
 from astropipe.config import resolve
-from astropipe.config.jobs import CODE, Jobs
+from astropipe.config.jobs import CODE, Jobs, check_files, relative, sample_settings
+from astropipe.inference.sources import data_files
 
+check_files(workflow.configfiles)
 CONFIG = resolve(config, "the configuration of the workflow")
 JOBS = Jobs(CONFIG)
 
@@ -31,6 +34,12 @@ rule all:
 
 
 rule sample:
+    input:
+        # Not named in the command: the problem knows its data. Here so that changed data make it run again.
+        lambda wildcards: [
+            relative(path)
+            for path in data_files(sample_settings(CONFIG, wildcards.posterior))
+        ],
     output:
         ensure("<results>/inference/{posterior}/posterior.h5", non_empty=True),
     log:
@@ -49,14 +58,15 @@ rule sample:
         settings=JOBS.get_sample_options,
     shell:
         "exec astropipe inference sample --output {output:q} {params.settings} --seed {params.seed}"
-        " --threads {threads} --resume > {log:q} 2>&1"
+        " --threads {threads} --resume --force > {log:q} 2>&1"
 
 
 rule evaluate:
     input:
-        expand(
+        posteriors=expand(
             "<results>/inference/{posterior}/posterior.h5", posterior=JOBS.posteriors()
         ),
+        published=JOBS.published_constraints(),
     output:
         ensure("<results>/inference/metrics.h5", non_empty=True),
     log:
@@ -73,7 +83,8 @@ rule evaluate:
         code=CODE["inference"],
         settings=JOBS.get_inference_evaluate_options,
     shell:
-        "exec astropipe inference evaluate {input:q} --output {output:q} {params.settings} --force > {log:q} 2>&1"
+        "exec astropipe inference evaluate {input.posteriors:q} --output {output:q} {params.settings}"
+        " --threads {threads} --force > {log:q} 2>&1"
 
 
 rule plot_constraints:

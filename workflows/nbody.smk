@@ -1,8 +1,10 @@
 # Orbits: ensembles of systems -> integrated in chunks -> catalogs, trajectories, figures.
 # Also runs alone: snakemake --snakefile workflows/nbody.smk --cores all
+# Every stage is told its threads; merge and plot have one and no such option.
 from astropipe.config import resolve
-from astropipe.config.jobs import CODE, Jobs
+from astropipe.config.jobs import CODE, Jobs, check_files
 
+check_files(workflow.configfiles)
 CONFIG = resolve(config, "the configuration of the workflow")
 JOBS = Jobs(CONFIG)
 
@@ -38,6 +40,8 @@ rule all:
 
 
 rule simulate:
+    input:
+        JOBS.get_simulate_files,
     output:
         ensure("<results>/nbody/{ensemble}/systems.h5", non_empty=True),
     log:
@@ -48,14 +52,15 @@ rule simulate:
         "envs/astropipe.yaml"
     threads: 1
     resources:
-        mem_mb=JOBS.get_memory,
+        mem_mb=JOBS.get_simulate_memory,
         runtime=JOBS.get_minutes,
     params:
         code=CODE["nbody"],
         seed=CONFIG.seed,
         settings=JOBS.get_simulate_options,
     shell:
-        "exec astropipe nbody simulate --output {output:q} {params.settings} --seed {params.seed} --force > {log:q} 2>&1"
+        "exec astropipe nbody simulate --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --force > {log:q} 2>&1"
 
 
 rule integrate:
@@ -73,7 +78,7 @@ rule integrate:
         "envs/astropipe.yaml"
     threads: 1
     resources:
-        mem_mb=JOBS.get_memory,
+        mem_mb=JOBS.get_integrate_memory,
         runtime=JOBS.get_minutes,
     params:
         code=CODE["nbody"],
@@ -81,7 +86,7 @@ rule integrate:
         settings=JOBS.get_integrate_options,
     shell:
         "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
-        " --chunk {wildcards.chunk}/{wildcards.chunks} --threads {threads} --resume > {log:q} 2>&1"
+        " --chunk {wildcards.chunk}/{wildcards.chunks} --threads {threads} --resume --force > {log:q} 2>&1"
 
 
 rule gather:
@@ -118,7 +123,7 @@ rule trajectories:
         "envs/astropipe.yaml"
     threads: 1
     resources:
-        mem_mb=JOBS.get_memory,
+        mem_mb=JOBS.get_integrate_memory,
         runtime=JOBS.get_minutes,
     params:
         code=CODE["nbody"],
@@ -126,7 +131,7 @@ rule trajectories:
         settings=JOBS.get_integrate_options,
     shell:
         "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
-        " --threads {threads} --resume > {log:q} 2>&1"
+        " --threads {threads} --resume --force > {log:q} 2>&1"
 
 
 rule evaluate:
@@ -150,7 +155,8 @@ rule evaluate:
         code=CODE["nbody"],
         settings=JOBS.get_nbody_evaluate_options,
     shell:
-        "exec astropipe nbody evaluate {input:q} --output {output:q} {params.settings} --force > {log:q} 2>&1"
+        "exec astropipe nbody evaluate {input:q} --output {output:q} {params.settings}"
+        " --threads {threads} --force > {log:q} 2>&1"
 
 
 rule plot_energy_errors:
@@ -198,7 +204,7 @@ rule plot_outcome_map:
         "envs/astropipe.yaml"
     threads: 1
     resources:
-        mem_mb=JOBS.get_memory,
+        mem_mb=JOBS.get_simulate_memory,
         runtime=JOBS.get_minutes,
     params:
         code=CODE["plots"],
@@ -224,7 +230,7 @@ rule plot_orbits:
         "envs/astropipe.yaml"
     threads: 1
     resources:
-        mem_mb=JOBS.get_memory,
+        mem_mb=JOBS.get_integrate_memory,
         runtime=JOBS.get_minutes,
     params:
         code=CODE["plots"],

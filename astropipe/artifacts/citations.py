@@ -19,7 +19,7 @@ def citations(paths: Iterable[Path]) -> list[str]:
     """Return the BibTeX keys for some artifacts and every input of theirs that is found, in order of use."""
     keys = list(ALWAYS)
     for finding in verify(paths):
-        if finding.state == "ok" and Path(finding.path).suffix == ".h5":
+        if finding.is_artifact:
             with open_unchecked(finding.path) as artifact:
                 keys += artifact.provenance.citations
     return list(dict.fromkeys(keys))

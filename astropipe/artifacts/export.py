@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -13,7 +11,8 @@ from astropy.table import Column, MaskedColumn, QTable, Table
 
 from astropipe.artifacts.reader import Artifact, open_artifact
 from astropipe.artifacts.storage import writable_hdf5
-from astropipe.runtime.errors import InputError, OutputError, UsageError
+from astropipe.runtime.errors import InputError, UsageError
+from astropipe.runtime.files import replacing
 
 _TABLES = {
     "fits": (".fits", {"format": "fits"}),
@@ -36,8 +35,8 @@ def export(
     to : {"fits", "votable", "csv", "ecsv", "markdown", "getdist", "arviz"}
         The format. The last two need a posterior; a posterior's draws are reached with ``table="posterior"``.
     output : Path, optional
-        The file to write; default: the artifact's name with another ending, beside it. For ``getdist`` the root of
-        ``.txt``, ``.paramnames`` and ``.ranges``.
+        The file to write, its folder made where it does not exist; default: the artifact's name with another ending,
+        beside it. For ``getdist`` the root of ``.txt``, ``.paramnames`` and ``.ranges``.
     table : str
         Path of the table in the artifact, or ``"posterior"`` for the draws.
     force : bool
@@ -54,6 +53,8 @@ def export(
         If the format is unknown or the output exists.
     InputError
         If the artifact has no such table or is no posterior.
+    OutputError
+        If a file cannot be written.
     """
     writers: dict[str, tuple[str, Callable[[Artifact, Path], list[Path]]]] = {
         **{name: (ending, _table_writer(table, options)) for name, (ending, options) in _TABLES.items()},
@@ -82,19 +83,6 @@ def _targets(output: Path, to: str) -> list[Path]:
     return [output.with_name(output.name + ending) for ending in (".txt", ".paramnames", ".ranges")]
 
 
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Give a temporary name with the same ending, and rename it to the target at the end."""
-    partial = target.with_name(f".partial-{target.name}")
-    try:
-        yield partial
-        os.replace(partial, target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error}; check the folder and the disk") from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _read_table(artifact: Artifact, path: str) -> QTable:
     if path == POSTERIOR and artifact.kind == POSTERIOR:
         return posterior_draws(artifact)
@@ -118,7 +106,7 @@ def _table_writer(table: str, options: dict[str, str]) -> Callable[[Artifact, Pa
         columns.meta = {"TITLE": artifact.title, "SCHEMA": artifact.schema.id, "SHA256": artifact.content_sha256}
         if options["format"] == "fits":
             columns = _ascii(columns)
-        with _replacing(output) as partial:
+        with replacing(output) as partial:
             columns.write(partial, overwrite=True, **options)
         return [output]
 
@@ -142,7 +130,7 @@ def _escaped(text: str) -> str:
 
 def _markdown_writer(table: str) -> Callable[[Artifact, Path], list[Path]]:
     def write(artifact: Artifact, output: Path) -> list[Path]:
-        with _replacing(output) as partial:
+        with replacing(output) as partial:
             partial.write_text(markdown_table(_read_table(artifact, table)), encoding="utf-8")
         return [output]
 
@@ -177,11 +165,11 @@ def _getdist(artifact: Artifact, output: Path) -> list[Path]:
     names = "".join(f"{row['parameter']}\t{row['latex']}\n" for row in sampled)
     ranges = "".join(f"{row['parameter']} {_bound(row['prior_low'])} {_bound(row['prior_high'])}\n" for row in sampled)
     chain, paramnames, limits = _targets(output, "getdist")
-    with _replacing(chain) as partial:
+    with replacing(chain) as partial:
         # Rows whose weight has underflowed to 0 carry nothing, and GetDist refuses them.
         np.savetxt(partial, rows[weights > 0], fmt="%.10g")
     for target, text in ((paramnames, names), (limits, ranges)):
-        with _replacing(target) as partial:
+        with replacing(target) as partial:
             partial.write_text(text, encoding="utf-8")
     return [chain, paramnames, limits]
 
@@ -207,7 +195,7 @@ def _copy_with_dimensions(source: h5py.Group, target: h5py.Group) -> None:
 
 def _arviz(artifact: Artifact, output: Path) -> list[Path]:
     """Copy the groups that ArviZ knows to a file of their own: netCDF-4 is HDF5 with named dimensions."""
-    with _replacing(output) as partial, writable_hdf5(partial, "w") as target:
+    with replacing(output) as partial, writable_hdf5(partial, "w") as target:
         for group in (POSTERIOR, "sample_stats"):
             _copy_with_dimensions(artifact.file[group], target.create_group(group))
     return [output]

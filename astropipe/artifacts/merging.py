@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.table import QTable, vstack
 
 from astropipe.artifacts.provenance import Provenance
 from astropipe.artifacts.reader import open_artifact
-from astropipe.artifacts.schemas import schema
 from astropipe.artifacts.validation import CATALOG
 from astropipe.artifacts.writer import create_artifact
-from astropipe.runtime.errors import InputError
+from astropipe.runtime.errors import ArtifactError, InputError, UsageError
+from astropipe.runtime.run import Chunk
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The catalog of one chunk."""
+
+    path: Path
+    kind: str
+    title: str
+    provenance: Provenance
+    chunk: Chunk
+    table: QTable
 
 
 def merge(paths: Sequence[Path], output: Path) -> int:
-    """Write the rows of several catalogs of one kind as one catalog, sorted by ``id`` where there is one.
+    """Write the rows of the catalogs of all chunks of one run as one catalog, sorted by ``id`` where there is one.
 
-    Artifacts that hold more than their table are refused.
+    The provenance of the result has configuration, seed, citations and inputs of the chunks, and the chunks
+    as further inputs. The order in which the files are named does not matter.
 
     Returns
     -------
@@ -29,43 +47,90 @@ def merge(paths: Sequence[Path], output: Path) -> int:
     Raises
     ------
     InputError
-        If there is nothing to merge, the kinds or titles differ, or an id occurs twice.
+        If there is nothing to merge, a file holds more than a table, the files differ in what they hold or in
+        configuration, seed or input, a chunk is missing or given twice, or an id occurs twice.
     """
     if not paths:
         raise InputError("there is nothing to merge; give the chunk files")
-    tables, kinds, titles = [], [], []
-    for path in paths:
-        with open_artifact(path) as artifact:
-            if artifact.schema.datasets:
-                raise InputError(
-                    f"{path} is a {artifact.kind} artifact, which is more than a table; merge takes catalogs"
-                )
-            kinds.append(artifact.kind)
-            titles.append(artifact.title)
-            tables.append(artifact.table())
-    for path, kind, title in zip(paths, kinds, titles, strict=True):
-        if (kind, title) != (kinds[0], titles[0]):
-            raise InputError(
-                f"{path} ({kind}: {title}) does not belong with {paths[0]} ({kinds[0]}: {titles[0]}); "
-                "merge the chunks of one catalog only"
-            )
-    for path, table in zip(paths, tables, strict=True):
-        if different := sorted(_column_units(table) ^ _column_units(tables[0])):
-            raise InputError(
-                f"{path} and {paths[0]} differ in column {different[0][0]} or its unit; "
-                "merge the chunks of one catalog only"
-            )
-    table = vstack(tables, metadata_conflicts="silent")
-    if "id" in table.colnames:
-        ids, counts = np.unique(table["id"], return_counts=True)
-        if np.any(counts > 1):
-            raise InputError(f"id {ids[counts > 1][0]} occurs in more than one chunk; give each chunk once")
-        table = table[np.argsort(table["id"], kind="stable")]
-    provenance = Provenance.collect(f"astropipe merge {' '.join(path.name for path in paths)}", {}, inputs=paths)
-    with create_artifact(output, schema(kinds[0]).kind, title=titles[0], provenance=provenance) as artifact_writer:
-        artifact_writer.write_table(table, CATALOG)
+    parts = sorted((_read(path) for path in paths), key=lambda part: part.chunk.index)
+    first = parts[0]
+    for part in parts[1:]:
+        _check_belongs(part, first)
+    _check_complete(parts)
+    table = _sorted_by_id(vstack([part.table for part in parts], metadata_conflicts="silent"))
+    inputs = [part.path for part in parts]
+    command = shlex.join(["astropipe", "merge", *(path.name for path in inputs)])
+    provenance = Provenance.derived(command, first.provenance, inputs=inputs)
+    with create_artifact(output, first.kind, title=first.title, provenance=provenance) as artifact:
+        artifact.write_table(table, CATALOG)
     return len(table)
 
 
-def _column_units(table: QTable) -> set[tuple[str, str]]:
-    return {(name, str(table[name].unit or "")) for name in table.colnames}
+def _read(path: Path) -> _Part:
+    with open_artifact(path) as artifact:
+        if artifact.schema.datasets:
+            raise InputError(f"{path} is a {artifact.kind} artifact, which is more than a table; merge takes catalogs")
+        provenance = artifact.provenance
+        try:
+            chunk = Chunk.parse(provenance.chunk) if provenance.chunk else Chunk()
+        except UsageError as error:
+            raise ArtifactError(f"{path}: its provenance names no valid chunk ({error}); make it again") from error
+        return _Part(path, artifact.kind, artifact.title, provenance, chunk, artifact.table())
+
+
+def _check_belongs(part: _Part, first: _Part) -> None:
+    """Refuse a catalog that is no chunk of the run of another."""
+    here, there = _common(part), _common(first)
+    for what in {**there, **here}:
+        if (one := here.get(what, "absent")) != (other := there.get(what, "absent")):
+            raise InputError(
+                f"{part.path} does not belong with {first.path}: {what} is {one} in the first and {other} in the "
+                "second; merge the chunks of one run only"
+            )
+
+
+def _common(part: _Part) -> dict[str, str]:
+    """Return what all chunks of one run have in common, by its name in messages."""
+    inputs = enumerate(part.provenance.inputs, start=1)
+    return {
+        "the kind": part.kind,
+        "the title": repr(part.title),
+        "the seed": str(part.provenance.seed),
+        "the number of chunks": str(part.chunk.count),
+        **{f"the setting {key}": value for key, value in _flat(part.provenance.config)},
+        **{f"the content hash of input {number}": record.sha256 for number, record in inputs},
+        **{f"the unit of column {name}": str(part.table[name].unit or "none") for name in part.table.colnames},
+    }
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the settings of a nested configuration by their path, ``nbody.integrate.mu``."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif path:
+        yield path, json.dumps(value, ensure_ascii=False)
+
+
+def _check_complete(parts: Sequence[_Part]) -> None:
+    """Refuse chunks that are not each part of the rows exactly once; they are in order of their index."""
+    for one, other in pairwise(parts):
+        if one.chunk == other.chunk:
+            what = "all rows" if one.chunk.count == 1 else f"chunk {one.chunk}"
+            raise InputError(f"{one.path} and {other.path} both hold {what} of the run; give each chunk once")
+    count = parts[0].chunk.count
+    if missing := sorted(set(range(1, count + 1)) - {part.chunk.index for part in parts}):
+        named = ", ".join(str(Chunk(index, count)) for index in missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise InputError(
+            f"{len(missing)} of the {count} chunks are missing: {named}; {parts[0].path} is {parts[0].chunk}. "
+            "Make them with --chunk and give the files of all chunks"
+        )
+
+
+def _sorted_by_id(table: QTable) -> QTable:
+    if "id" not in table.colnames:
+        return table
+    ids, counts = np.unique(table["id"], return_counts=True)
+    if np.any(counts > 1):
+        raise InputError(f"id {ids[counts > 1][0]} occurs in more than one chunk; give the chunks of one run only")
+    return table[np.argsort(table["id"], kind="stable")]

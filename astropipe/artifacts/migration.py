@@ -5,11 +5,13 @@ A schema that takes a major step registers how the content of the version before
     @migration("stellar-catalog", 1)
     def _(old: h5py.File, new: ArtifactWriter) -> None: ...
 
-`migrate` applies the steps one after the other and writes a new artifact, whose provenance names the old.
+`migrate` applies the steps one after the other and writes a new artifact, whose provenance has what that of
+the old one has and names it.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +54,7 @@ def migrate(path: Path, output: Path) -> None:
             raise ArtifactError(
                 f"{path} has version {major} of {kind}, for which there is no migration; make it again from its inputs"
             )
-        provenance = Provenance.collect(f"astropipe migrate {path.name}", {}, inputs=[path])
+        command, origin = shlex.join(["astropipe", "migrate", path.name]), old.provenance
+        provenance = Provenance.derived(command, origin, inputs=[path], chunk=origin.chunk)
         with create_artifact(output, kind, title=old.title, provenance=provenance) as new:
             _steps[kind, major](old.file, new)

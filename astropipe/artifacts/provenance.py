@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +24,8 @@ from astropipe.runtime.errors import ArtifactError, InputError
 from astropipe.runtime.run import Run, command_line
 
 _TEXTS = ("config", "inputs", "packages")
+# Libraries whose version can change the numbers of a run.
+_DECIDING = ("numpy", "numba", "dynesty")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,27 @@ class Provenance:
     """Everything that decides the bytes of an artifact, and what code turned it into them.
 
     No clock, host, user, folder or thread count: the same inputs, configuration and seed give the same bytes.
+
+    Parameters
+    ----------
+    command : str
+        The command that repeats the run, file names without folders.
+    config : mapping
+        The resolved configuration, ready for JSON.
+    seed : int or None
+        Root seed.
+    inputs : tuple of InputRecord
+        What the run read.
+    packages : mapping
+        Versions of our direct dependencies.
+    citations : tuple of str
+        BibTeX keys.
+    git_commit : str
+        Commit of the source tree, see `git_commit`.
+    astropipe_version : str
+        Version of astropipe.
+    chunk : str
+        The part of the rows that the artifact holds, ``"3/20"``; empty for all of them.
     """
 
     command: str
@@ -79,6 +102,7 @@ class Provenance:
     citations: tuple[str, ...] = ()
     git_commit: str = ""
     astropipe_version: str = __version__
+    chunk: str = ""
 
     @classmethod
     def collect(
@@ -147,14 +171,36 @@ class Provenance:
             As in `collect`.
         """
         stage, _, verb = where.partition(".")
-        return cls.collect(
-            command_line(where, inputs, config.model_dump(exclude_defaults=True), run),
-            {stage: {verb: config.model_dump()}},
+        files = [*inputs, *sources]
+        collected = cls.collect(
+            command_line(where, inputs, _without_folders(config.model_dump(exclude_defaults=True), files), run),
+            {stage: {verb: _without_folders(config.model_dump(), files)}},
             seed=run.seed,
-            inputs=[*inputs, *sources],
+            inputs=files,
             extra=stage,
             citations=citations,
         )
+        return replace(collected, chunk=str(run.chunk) if run.chunk.count > 1 else "")
+
+    @classmethod
+    def derived(cls, command: str, origin: Provenance, *, inputs: Iterable[Path], chunk: str = "") -> Self:
+        """Gather the provenance of a result of an earlier run in another form: joined, or of another version.
+
+        Configuration, seed, citations and inputs of that run stay; the files rewritten come after its inputs.
+
+        Parameters
+        ----------
+        command : str
+            As in `collect`.
+        origin : Provenance
+            That of the earlier run.
+        inputs : iterable of Path
+            The files rewritten.
+        chunk : str
+            The part of the rows that the result holds.
+        """
+        here = cls.collect(command, origin.config, seed=origin.seed, inputs=inputs, citations=origin.citations)
+        return replace(here, inputs=(*origin.inputs, *here.inputs), chunk=chunk)
 
     @property
     def config_sha256(self) -> str:
@@ -163,8 +209,9 @@ class Provenance:
 
     @property
     def run_key(self) -> str:
-        """Hash of all that decides the result; what a checkpoint of the run is tied to."""
-        decides = [self.command, self.config, self.seed, self.astropipe_version]
+        """Hash of all that decides the result, the code included; what a checkpoint of the run is tied to."""
+        versions = [self.astropipe_version, self.git_commit, *(self.packages.get(name, "") for name in _DECIDING)]
+        decides = [self.command, self.config, self.seed, self.chunk, versions]
         return text_sha256(canonical_json([*decides, [record.sha256 for record in self.inputs]]))
 
     def write(self, file: h5py.File) -> None:
@@ -177,6 +224,7 @@ class Provenance:
             "config_sha256": self.config_sha256,
             "citations": " ".join(self.citations),
             "astropipe_version": self.astropipe_version,
+            "chunk": self.chunk,
         }
         for name, value in about.items():
             set_attribute(group, name, value)
@@ -207,11 +255,25 @@ class Provenance:
                 citations=tuple(about["citations"].split()),
                 git_commit=about["git_commit"],
                 astropipe_version=about["astropipe_version"],
+                # Files written before it was recorded have none.
+                chunk=about.get("chunk", ""),
             )
         except (KeyError, ValueError, TypeError, AttributeError, OSError, RuntimeError) as error:
             raise ArtifactError(
                 f"{file.filename}: the provenance is missing or damaged ({error}); make the artifact again"
             ) from error
+
+
+def _without_folders(value: Any, files: Sequence[Path]) -> Any:
+    """Return settings in which each path of one of the files is its name: what a file holds, its record says."""
+    if isinstance(value, Mapping):
+        return {key: _without_folders(one, files) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(one, files) for one in value]
+    if isinstance(value, str | Path) and any(Path(value).name == file.name for file in files):
+        path = Path(value)
+        return path.name if path.resolve() in {file.resolve() for file in files} else str(value)
+    return value
 
 
 def provenance_sha256(file: h5py.File) -> str:

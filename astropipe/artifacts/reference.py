@@ -32,7 +32,7 @@ How to read the tables:
   *attribute* is written as `path@name`.
 - *unit* is a unit to which the stored one must be convertible. "or N-body" means that dimensionless values are accepted
   too and are then in N-body units (G = 1). Where there is none, the values have no unit of their own.
-- *axes* are the names of the axes of a dataset.
+- *axes* are the names of the axes of a dataset. Axes of one name have one length in a file; `xyz` has 3.
 - What is marked *optional* may be missing. A file may hold more than its schema says.
 
 A minor step of the version only adds. A major step changes meaning; older files are then converted by
@@ -58,7 +58,8 @@ def _contents() -> Iterator[str]:
 
 def _section(schema: Schema) -> Iterator[str]:
     yield f"### {schema.kind}\n"
-    yield f"{schema.description}. Schema `{schema.id}`, version {schema.version}.\n"
+    rows = f" The table has one row for each entry along the axis `{schema.rows}`." if schema.rows else ""
+    yield f"{schema.description}. Schema `{schema.id}`, version {schema.version}.{rows}\n"
     yield from _table("column", schema.columns)
     yield from _table("dataset", schema.datasets)
     yield from _table("attribute", schema.attributes)

@@ -31,6 +31,8 @@ def _lines(artifact: Artifact) -> Iterator[str]:
             yield from (f"  attribute   {path}@{name} = {value}" for name, value in artifact.attributes(path).items())
     provenance = artifact.provenance
     yield f"  command     {provenance.command}"
+    if provenance.chunk:
+        yield f"  chunk       {provenance.chunk}"
     yield f"  code        astropipe {provenance.astropipe_version} {provenance.git_commit}"
     yield from (f"  input       {record.name} ({record.schema}) {record.sha256}" for record in provenance.inputs)
 

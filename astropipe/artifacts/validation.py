@@ -9,7 +9,7 @@ from astropy.table.meta import get_header_from_yaml
 
 from astropipe.artifacts.attributes import text_attribute
 from astropipe.artifacts.hashing import PROVENANCE
-from astropipe.artifacts.schemas import Field, Schema
+from astropipe.artifacts.schemas import AXIS_LENGTHS, Field, Schema
 
 CATALOG = "catalog"
 
@@ -27,10 +27,31 @@ def faults(file: h5py.File, schema: Schema) -> Iterator[str]:
             dataset = file[path]
             for fault in described.faults(dataset.dtype, text_attribute(dataset, "units"), dataset.ndim):
                 yield f"dataset {fault}" if described.name == path else f"dataset {path}: {fault}"
+    yield from _length_faults(file, schema)
     for field in schema.attributes:
         path, _, name = field.name.partition("@")
         if path not in file or name not in file[path].attrs:
             yield f"attribute {field.name} is missing ({field.description})"
+
+
+def _length_faults(file: h5py.File, schema: Schema) -> Iterator[str]:
+    """Yield where axes of one name differ in length: a masses array of other systems than the positions."""
+    lengths = {name: (length, f"axis {name} always has") for name, length in AXIS_LENGTHS.items()}
+    for owner, name, length in _axes(file, schema):
+        expected, since = lengths.setdefault(name, (length, f"{owner} has"))
+        if length != expected:
+            yield f"{owner} has {length} entries along axis {name}, but {since} {expected}"
+
+
+def _axes(file: h5py.File, schema: Schema) -> Iterator[tuple[str, str, int]]:
+    """Yield owner, name and length of every axis that the schema names; the rows of the table come first."""
+    if schema.rows and isinstance(file.get(CATALOG), h5py.Dataset):
+        yield f"the table /{CATALOG}", schema.rows, len(file[CATALOG])
+    for path in _datasets(file):
+        described = schema.describe(path)
+        # Another number of axes is a fault of its own.
+        if described is not None and file[path].ndim == len(described.dims):
+            yield from ((f"dataset {path}", *axis) for axis in zip(described.dims, file[path].shape, strict=True))
 
 
 def _datasets(file: h5py.File) -> list[str]:

@@ -41,12 +41,15 @@ class Finding:
         ``missing`` means that an input lies in none of the folders searched, so that the chain ends there.
     message : str
         What is wrong and what to do; empty when nothing is.
+    is_artifact : bool
+        Whether the file is a sound artifact, rather than any other file.
     """
 
     path: str
     depth: int
     state: State
     message: str = ""
+    is_artifact: bool = False
 
 
 def damage(path: Path) -> list[str]:
@@ -134,7 +137,8 @@ class Library:
 
     def _add(self, path: Path) -> None:
         self._others.setdefault(path.name, []).append(path)
-        if path.suffix in (".h5", ".hdf5") and h5py.is_hdf5(path):
+        # By content: an artifact may have any name.
+        if h5py.is_hdf5(path):
             try:
                 with readable_hdf5(path) as file:
                     sha256 = text_attribute(file, "content_sha256")
@@ -180,11 +184,11 @@ def verify(paths: Iterable[Path], search: Iterable[Path] = ()) -> list[Finding]:
     own = dict.fromkeys(path.resolve().parent for path in files)
     sisters = dict.fromkeys(folder.parent for folder in own if len(folder.parents) > 1)
     library = Library(files, [*search, *own, *sisters])
-    seen: set[Path] = set()
+    seen: set[Path | InputRecord] = set()
     return [finding for path in files for finding in _walk(path, 0, library, seen)]
 
 
-def _walk(path: Path, depth: int, library: Library, seen: set[Path]) -> Iterator[Finding]:
+def _walk(path: Path, depth: int, library: Library, seen: set[Path | InputRecord]) -> Iterator[Finding]:
     if path.resolve() in seen:
         return
     seen.add(path.resolve())
@@ -196,16 +200,21 @@ def _walk(path: Path, depth: int, library: Library, seen: set[Path]) -> Iterator
     if found:
         yield Finding(str(path), depth, "damaged", f"{path}: {'; '.join(found)}; make it again from its inputs")
         return
-    yield Finding(str(path), depth, "ok")
+    yield Finding(str(path), depth, "ok", is_artifact=True)
     with open_unchecked(path) as artifact:
         inputs = Provenance.read(artifact.file).inputs
     for record in inputs:
         yield from _walk_input(record, path, depth + 1, library, seen)
 
 
-def _walk_input(record: InputRecord, user: Path, depth: int, library: Library, seen: set[Path]) -> Iterator[Finding]:
+def _walk_input(
+    record: InputRecord, user: Path, depth: int, library: Library, seen: set[Path | InputRecord]
+) -> Iterator[Finding]:
     source = library.find(record)
     if source is None:
+        if record in seen:
+            return
+        seen.add(record)
         changed = library.nearest(record)
         why = f"{changed} has the name but not the content: {user.name} is out of date" if changed else "not found"
         where = f"input {record.name} of {user} ({record.sha256[:12]}…)"

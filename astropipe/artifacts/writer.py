@@ -5,7 +5,6 @@ A final name therefore means a complete file. A run that dies leaves the old fil
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from astropipe.artifacts.schemas import Schema, schema
 from astropipe.artifacts.storage import StorageError, writable_hdf5
 from astropipe.artifacts.validation import faults
 from astropipe.runtime.errors import ArtifactError, AstropipeError, OutputError
+from astropipe.runtime.files import NO_LOCKS, remedy
 
 _CHUNK_BYTES = 1 << 20
 
@@ -227,7 +227,7 @@ def _lock(handle: IO[bytes], partial: Path) -> None:
         raise OutputError(f"another process is writing {partial}; wait for it or choose another --output") from None
     except OSError as error:
         # Some network file systems have no locks; there the scheduler alone keeps writers apart.
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        if error.errno not in NO_LOCKS:
             raise
 
 
@@ -246,16 +246,4 @@ def _explained(path: Path, kind: type[OSError]) -> Iterator[None]:
     except AstropipeError:
         raise
     except kind as error:
-        raise OutputError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: OSError) -> str:
-    reasons = {
-        errno.ENOSPC: "the disk is full; free some space or choose another --output",
-        errno.EDQUOT: "the quota of this user is used up; free some space or choose another --output",
-        errno.EACCES: "the folder is not writable; change its permissions or choose another --output",
-        errno.EROFS: "the file system is read-only; choose another --output",
-        errno.ENOENT: f"the folder {path.parent} does not exist; make it or choose another --output",
-    }
-    reason = reasons.get(error.errno or 0, "check the folder and the disk, then run again")
-    return f"cannot write {path}: {error}; {reason}. No file was changed"
+        raise OutputError(f"cannot write {path}: {error}; {remedy(error)}. No file was changed") from error

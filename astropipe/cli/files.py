@@ -35,10 +35,11 @@ def verify(
     findings = check(files, search or [])
     for finding in findings:
         print(f"{finding.state:8s}{'  ' * finding.depth}{finding.message or finding.path}")
-    bad = [finding for finding in findings if finding.state == "damaged" or (strict and finding.state == "missing")]
-    missing = sum(finding.state == "missing" for finding in findings)
-    print(f"{len(findings)} files: {len(findings) - len(bad)} ok, {len(bad)} faulty, {missing} inputs not found")
-    if bad:
+    sound, damaged, missing = (
+        sum(finding.state == state for finding in findings) for state in ("ok", "damaged", "missing")
+    )
+    print(f"{sound + damaged} files: {sound} sound, {damaged} faulty, {missing} inputs not found")
+    if damaged or (strict and missing):
         raise typer.Exit(3)
 
 

@@ -42,7 +42,12 @@ Resume = Annotated[
     bool, typer.Option("--resume", help="Continue from the checkpoint of an interrupted run.", rich_help_panel=_RUN)
 ]
 Force = Annotated[
-    bool, typer.Option("--force", help="Replace an existing output; ignore a checkpoint.", rich_help_panel=_RUN)
+    bool,
+    typer.Option(
+        "--force",
+        help="Replace an existing output; ignore a checkpoint, with --resume only one that does not fit.",
+        rich_help_panel=_RUN,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, errors only.", rich_help_panel=_REPORT)]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; show tracebacks.", rich_help_panel=_REPORT)]
@@ -97,7 +102,7 @@ def _command(verb: Verb) -> Callable[..., None]:
         log_file: LogFile = None,
     ) -> None:
         log.configure(quiet=quiet, verbose=verbose, file=log_file)
-        _check_usage(verb, inputs or [], chunk, resume, force)
+        _check_usage(verb, inputs or [], chunk)
         execute(
             verb, inputs or [], output, config or [], set_ or [], seed, threads, device, chunk, resume, force, quiet
         )
@@ -105,7 +110,7 @@ def _command(verb: Verb) -> Callable[..., None]:
     return with_inputs
 
 
-def _check_usage(verb: Verb, inputs: list[Path], chunk: str | None, resume: bool, force: bool) -> None:
+def _check_usage(verb: Verb, inputs: list[Path], chunk: str | None) -> None:
     name = f"astropipe {verb.stage} {verb.name}"
     if verb.count == "none" and inputs:
         raise UsageError(f"{name} reads no files, but {inputs[0]} was given; leave it out")
@@ -115,8 +120,6 @@ def _check_usage(verb: Verb, inputs: list[Path], chunk: str | None, resume: bool
         raise UsageError(f"{name} needs at least one {verb.inputs[0]} artifact; give its file")
     if chunk and not verb.chunked:
         raise UsageError(f"{name} works on everything at once; leave out --chunk")
-    if resume and force:
-        raise UsageError("--resume keeps what an interrupted run did and --force throws it away; give one of them")
 
 
 def execute(

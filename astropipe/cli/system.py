@@ -15,10 +15,11 @@ def add(app: typer.Typer) -> None:
 
 
 def doctor(
-    folder: Annotated[Path, typer.Argument(help="Folder on which file locking is tried.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder in which writing and file locking are tried.")] = Path(),
 ) -> None:
-    """Report versions, threads, GPU, file locking and SLURM, and what to do about each problem."""
+    """Report versions, threads, GPU, the state of a folder and SLURM, and what to do about each problem."""
     from astropipe.runtime.diagnosis import diagnose
+    from astropipe.runtime.errors import OutputError
 
     findings = diagnose(folder)
     for finding in findings:
@@ -26,7 +27,7 @@ def doctor(
         if finding.advice:
             print(f"{'':26s}-> {finding.advice}")
     if any(finding.fatal for finding in findings):
-        raise typer.Exit(1)
+        raise typer.Exit(OutputError.exit_code)
 
 
 def cite(

@@ -18,6 +18,12 @@ class SampleConfig(Section):
     options: dict[str, Any] = Field(
         {}, description="options of the problem; of cosmology: model, data (a list) and priors (a mapping)"
     )
+    label: str | None = Field(
+        None,
+        min_length=1,
+        description="name of the posterior, put before the title, by which metrics and figures tell it from others of "
+        "its problem; the workflow gives the name of the posterior where that is not the name of the problem",
+    )
     n_live: int = Field(500, ge=20, description="number of live points; the error of ln Z falls as its square root")
     dlogz: float = Field(0.01, gt=0, description="stop when the live points could add less than this to ln Z")
     dynamic: bool = Field(False, description="dynamic nested sampling: spend further points on the posterior")
@@ -26,6 +32,14 @@ class SampleConfig(Section):
     )
     sampling: Literal["auto", "unif", "rwalk", "slice", "rslice"] = Field(
         "auto", description="how dynesty draws inside the bound"
+    )
+    max_calls: int | None = Field(
+        None, ge=1, description="end the run, not converged, after about so many likelihood calls; null for no limit"
+    )
+    pool: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="whether --threads above 1 means worker processes for the likelihood; auto: if a call takes over "
+        "1 ms, below which handing it over costs more. Never changes a result",
     )
 
 

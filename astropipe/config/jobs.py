@@ -6,20 +6,32 @@ The Snakefile asks this module instead of computing: helpers here have tests, th
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from astropipe.config.base import Section
 from astropipe.config.inference import SampleConfig
-from astropipe.config.loading import merge, validate_section
+from astropipe.config.loading import merge, read_yaml, validate_section
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
 from astropipe.config.root import Config
 from astropipe.runtime.errors import UsageError
 from astropipe.runtime.run import as_options
+from astropipe.runtime.shipped import data_file
 
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 1, "inference": 1, "plots": 1}
+CODE = {"nbody": 2, "inference": 2, "plots": 2}
+
+# Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
+_BASE_MB = 800
+# As measured: arrays of the size of the result that a process holds at its peak (finished systems, the block that
+# joins them, the checkpoint), and what a system costs beside its bodies (its random stream, its row).
+_COPIES = 4
+_SYSTEM_BYTES = 4000
+# Bodies of a family; that of Plummer spheres is a setting. Of named systems, more than any has.
+_BODIES = {"agekyan-anosova": 3, "saz-ulibarrena": 3, "named": 16}
 
 
 class Wildcards(Protocol):
@@ -44,15 +56,21 @@ def simulate_settings(config: Config, ensemble: str) -> SimulateConfig:
 
 
 def integrate_settings(config: Config, ensemble: str) -> IntegrateConfig:
-    """Return the settings by which an ensemble is integrated; raises as `simulate_settings`."""
-    changes = config.workflow.ensembles[ensemble].integrate
+    """Return the settings by which an ensemble is integrated, labelled by its name; raises as `simulate_settings`."""
+    changes = {"label": ensemble} | config.workflow.ensembles[ensemble].integrate
     return _changed(config.nbody.integrate, changes, f"workflow.ensembles.{ensemble}.integrate")
 
 
 def sample_settings(config: Config, posterior: str) -> SampleConfig:
-    """Return the settings by which a posterior is sampled; raises as `simulate_settings`."""
+    """Return the settings by which a posterior is sampled; raises as `simulate_settings`.
+
+    It is labelled by its name where that is not the name of the problem, which says as much.
+    """
     changes = config.workflow.posteriors[posterior].sample
-    return _changed(config.inference.sample, changes, f"workflow.posteriors.{posterior}.sample")
+    settings = _changed(config.inference.sample, changes, f"workflow.posteriors.{posterior}.sample")
+    if "label" in changes:
+        return settings
+    return settings.model_copy(update={"label": None if settings.problem == posterior else posterior})
 
 
 def _changed(base: _S, changes: dict[str, Any], where: str) -> _S:
@@ -77,6 +95,24 @@ def check_jobs(config: Config) -> None:
         integrate_settings(config, ensemble)
     for posterior in config.workflow.posteriors:
         sample_settings(config, posterior)
+
+
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Check the configuration files that Snakemake has read, which takes the last of two values of a key.
+
+    Raises
+    ------
+    ConfigError
+        If a file is no valid YAML or gives a key twice; the message names file, line and key.
+    """
+    for path in paths:
+        read_yaml(Path(path))
+
+
+def relative(path: Path) -> str:
+    """Return a path as Snakemake shows it best: from the working folder, where it lies below it."""
+    folder = Path.cwd()
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
 class Jobs:
@@ -137,6 +173,15 @@ class Jobs:
         folder = f"{self.results}/nbody/{wildcards.ensemble}/chunks"
         return [f"{folder}/{index}-of-{count}.h5" for index in range(1, count + 1)]
 
+    def get_simulate_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the shipped files from which an ensemble is made."""
+        named = simulate_settings(self.config, wildcards.ensemble).family == "named"
+        return [relative(data_file("orbits/named-systems.ecsv"))] if named else []
+
+    def published_constraints(self) -> str:
+        """Return the table of published values with which posteriors are compared."""
+        return relative(data_file("published-constraints/constraints.ecsv"))
+
     def get_simulate_options(self, wildcards: Wildcards) -> str:
         """Return the settings of ``astropipe nbody simulate``."""
         return as_job_options("nbody.simulate", simulate_settings(self.config, wildcards.ensemble))
@@ -159,8 +204,33 @@ class Jobs:
 
     def get_memory(self, wildcards: Wildcards, attempt: int) -> int:
         """Return the memory of a job in MB: a process with its libraries, doubled after each failure."""
-        return int(800 * 2 ** (attempt - 1))
+        return int(_BASE_MB * 2 ** (attempt - 1))
+
+    def get_simulate_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job that makes or reads a whole ensemble; doubled after each failure."""
+        return _megabytes(simulate_settings(self.config, wildcards.ensemble), 0, attempt)
+
+    def get_integrate_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job that integrates a chunk, or draws its trajectories.
+
+        Every chunk reads the whole ensemble; trajectories, which grow with their saved times, are in one piece.
+        """
+        settings = simulate_settings(self.config, wildcards.ensemble)
+        saved = 0
+        if self._keep(wildcards.ensemble) == "trajectories":
+            saved = integrate_settings(self.config, wildcards.ensemble).n_saved
+        return _megabytes(settings, saved, attempt)
 
     def get_minutes(self, wildcards: Wildcards, attempt: int) -> int:
         """Return the wall time of a job in minutes; a job that runs out of it goes on from its checkpoint."""
         return int(self.config.workflow.minutes_per_job * attempt)
+
+
+def _megabytes(settings: SimulateConfig, n_saved: int, attempt: int) -> int:
+    """Return the memory of a process that holds an ensemble and its states at `n_saved` times."""
+    systems = 1 if settings.family == "named" else settings.n_systems
+    bodies = _BODIES.get(settings.family, settings.n_bodies)
+    # Masses, and 6 numbers a body at the start and at each saved time.
+    numbers = bodies * (1 + 6 * (1 + n_saved))
+    own = systems * (_SYSTEM_BYTES + _COPIES * 8 * numbers)
+    return int((_BASE_MB + own / 1e6) * 2 ** (attempt - 1))

@@ -49,6 +49,12 @@ class IntegrateConfig(Section):
         "catalog", description="what the artifact holds: one row for each system, or saved trajectories"
     )
     n_saved: int = Field(1000, ge=2, description="saved times of a trajectory, evenly spaced, both ends included")
+    label: str | None = Field(
+        None,
+        min_length=1,
+        description="name of the run, put before the title, by which metrics and figures tell it from others; the "
+        "workflow gives the name of the ensemble",
+    )
 
 
 class EvaluateConfig(Section):

@@ -10,6 +10,8 @@ from pydantic import Field, field_validator
 from astropipe.config.base import Section
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+# Snakemake reads wildcards in braces and path variables in angle brackets; shells and globs have meanings for the rest.
+_NOT_IN_FOLDERS = "{}<>*?[]~$\"'`\\|;&#"
 
 
 class EnsembleConfig(Section):
@@ -74,6 +76,15 @@ class WorkflowConfig(Section):
     posteriors: dict[str, PosteriorConfig] = Field(
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
     )
+
+    @field_validator("results")
+    @classmethod
+    def _results_is_a_folder_name(cls, value: str) -> str:
+        if not value.strip() or value != value.strip() or not value.isprintable():
+            raise ValueError("must be the name of a folder, without spaces at its ends or line breaks")
+        if bad := sorted(set(value) & set(_NOT_IN_FOLDERS)):
+            raise ValueError(f"becomes part of every file name of the workflow and must not hold {' '.join(bad)}")
+        return value
 
     @field_validator("ensembles", "posteriors")
     @classmethod

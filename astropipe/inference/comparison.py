@@ -41,19 +41,20 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
 def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     run = artifact.attributes("nested")
     problem = str(run["problem"])
+    subject = artifact.provenance.config.get("inference", {}).get("sample", {}).get("label") or problem
     known = {row["parameter"]: row for row in expected[expected["problem"] == problem]}
     for row in artifact.table():
         name = str(row["parameter"])
         mean, sd = float(row["mean"]), float(row["sd"])
         value, error, source = _reference(known.get(name))
         deviation = (mean - value) / error
-        yield problem, name, mean, sd, str(row["unit"]), value, error, deviation, source
+        yield subject, name, mean, sd, str(row["unit"]), value, error, deviation, source
     value, error, source = _reference(known.get("logz"))
     logz, logz_err = float(run["logz"]), float(run["logz_err"])
     deviation = (logz - value) / np.hypot(logz_err, error)
-    yield problem, "logz", logz, logz_err, "", value, error, deviation, source
-    for name in ("ess", "n_true_calls", "insertion_rank_p"):
-        yield problem, name, float(run[name]), np.nan, "", np.nan, np.nan, np.nan, ""
+    yield subject, "logz", logz, logz_err, "", value, error, deviation, source
+    for name in ("ess", "n_true_calls", "insertion_rank_p", "converged"):
+        yield subject, name, float(run[name]), np.nan, "", np.nan, np.nan, np.nan, ""
 
 
 def _reference(row: Table.Row | None) -> tuple[float, float, str]:

@@ -129,26 +129,10 @@ def hubble(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:
         return np.asarray(universe.h0 * np.sqrt(redshifts.expansion_squared(universe)))
 
 
-def hubble_distance(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:
-    """Return D_H = c/H(z) in Mpc, shape [n, m]."""
-    return np.asarray(SPEED_OF_LIGHT / universe.h0 * inverse_root(redshifts.expansion_squared(universe)))
-
-
-def comoving_distance(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:
-    """Return the line-of-sight comoving distance D_C in Mpc, shape [n, m]."""
-    return np.asarray(SPEED_OF_LIGHT / universe.h0 * redshifts.dimensionless_distance(universe))
-
-
 def transverse_distance(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:
     """Return the transverse comoving distance D_M in Mpc, shape [n, m]."""
     distance = curved(universe, redshifts.dimensionless_distance(universe))
     return np.asarray(SPEED_OF_LIGHT / universe.h0 * distance)
-
-
-def volume_distance(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:
-    """Return D_V = (z D_M² D_H)^(1/3) in Mpc, shape [n, m] (Eisenstein et al. 2005, eq. 2)."""
-    transverse = transverse_distance(universe, redshifts)
-    return np.asarray(np.cbrt(redshifts.z * transverse**2 * hubble_distance(universe, redshifts)))
 
 
 def luminosity_distance(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:

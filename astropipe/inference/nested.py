@@ -278,8 +278,6 @@ def _result(outcome: _Outcome, settings: _Settings, workers: Workers, prior: Pri
 
 def _converged(found: Any, settings: _Settings) -> bool:
     """Return whether the run ended by its own criterion; dynesty stops at a budget with a warning only."""
-    if settings.max_calls is None:
-        return True
     if settings.dynamic:
         weights = np.exp(np.asarray(found.logwt) - np.max(found.logwt))
         return bool(weights.sum() ** 2 / (weights @ weights) >= settings.target_ess)

@@ -20,6 +20,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, Thr
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -32,6 +33,7 @@ from astropipe.runtime.compute import set_threads
 from astropipe.runtime.errors import InputError, InterruptedRunError, UsageError
 
 POLL_SECONDS = 0.1
+GRACE_SECONDS = 60.0
 DYNESTY_MODULES = r"dynesty(\.|$)"
 """Modules whose warnings are silenced: what they warn of is checked beforehand or seen in the result."""
 MAX_EVALUATORS = 4
@@ -143,8 +145,10 @@ class ProcessWorkers(_Remote):
         super().__init__(specification, stop_requested)
         context = multiprocessing.get_context("spawn")
         self._stop: Event = context.Event()
+        # A pipe and no event: to set an event is to wait for its waiters, of which a dead worker would be one for ever.
+        self._told_to_go, self._give_up = context.Pipe(duplex=False)
         self._executor = ProcessPoolExecutor(
-            processes, context, initializer=_start_worker, initargs=(self.key, payload, self._stop)
+            processes, context, initializer=_start_worker, initargs=(self.key, payload, self._stop, self._told_to_go)
         )
 
     def _run(self, tasks: list[Task]) -> Iterable[tuple[Any, Counts]]:
@@ -153,14 +157,20 @@ class ProcessWorkers(_Remote):
             self._await(futures)
             return [future.result() for future in futures]
         except BrokenProcessPool as error:
+            # The executor terminates the other workers and waits for them, but they ignore that signal.
+            self._end_workers()
             if self._stop_requested():
-                # The signal that asks for a stop has reached the whole process group.
+                # The signal that asks for a stop has reached a worker that was just starting.
                 raise InterruptedRunError("stop requested") from error
             raise InputError(
                 "a worker process died while it evaluated the likelihood: out of memory, or crashed"
                 " in compiled code (a script must also start its run under if __name__ == '__main__')."
                 " With a checkpoint, resume=True continues; try fewer processes"
             ) from error
+
+    def _end_workers(self) -> None:
+        # Nobody reads it: a pipe with something in it is readable to all workers.
+        self._give_up.send_bytes(b"end")
 
     def _await(self, futures: list[Future[tuple[Any, Counts]]]) -> None:
         """Wait for all tasks, the first failure or a request to stop."""
@@ -175,9 +185,15 @@ class ProcessWorkers(_Remote):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Tasks still running see the event at their next likelihood call.
+        # Tasks still running see the event at their next likelihood call; one that takes longer than this is lost.
         self._stop.set()
+        patience = threading.Timer(GRACE_SECONDS, self._end_workers)
+        patience.daemon = True
+        patience.start()
         self._executor.shutdown(wait=True, cancel_futures=True)
+        patience.cancel()
+        self._give_up.close()
+        self._told_to_go.close()
         super().__exit__(kind, value, trace)
 
 
@@ -262,22 +278,22 @@ def _install(key: str, payload: bytes, stop_requested: StopRequest | None) -> No
     _EVALUATORS[key] = Evaluator(pickle.loads(payload), stop_requested)
 
 
-def _start_worker(key: str, payload: bytes, stop: Event) -> None:
+def _start_worker(key: str, payload: bytes, stop: Event, told_to_go: Connection) -> None:
     """Prepare a process of `ProcessWorkers`."""
-    # Ctrl-C reaches the whole process group; the master decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Ctrl-C, and the SIGTERM of a batch system, reach the whole process group; the master decides what they mean.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_when_told, args=(told_to_go,), daemon=True).start()
     set_threads(1)
     warnings.filterwarnings("ignore", module=DYNESTY_MODULES)
     _install(key, payload, stop.is_set)
 
 
-def _end_with_parent() -> None:
-    """End this process when its parent is gone: a killed parent leaves workers waiting for ever."""
+def _end_when_told(told_to_go: Connection) -> None:
+    """End this process when its parent says so, or is gone: a killed parent leaves workers waiting for ever."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+    multiprocessing.connection.wait([told_to_go, *([parent.sentinel] if parent is not None else [])])
+    os._exit(1)
 
 
 def _pickled(specification: Specification) -> bytes:

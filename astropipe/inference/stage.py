@@ -14,10 +14,12 @@ from astropipe.inference.comparison import compare
 from astropipe.inference.nested import sample as run_nested
 from astropipe.inference.posterior import write_posterior
 from astropipe.inference.problems import Problem, problem
-from astropipe.runtime.errors import QualityError
+from astropipe.inference.results import NestedResult
+from astropipe.inference.timeleft import TimeLeft
+from astropipe.runtime.errors import ArtifactError, QualityError
 from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.progress import Progress
-from astropipe.runtime.run import Run, checkpoint_path
+from astropipe.runtime.run import Run, begin_anew, checkpoint_path
 from astropipe.runtime.seeds import stream
 from astropipe.runtime.shipped import data_file
 
@@ -62,8 +64,25 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
     cited = (*chosen.citations, *METHOD_CITATIONS)
     provenance = Provenance.of_run("inference.sample", config, run, sources=chosen.sources, citations=cited)
     checkpoint = checkpoint_path(output)
+    try:
+        result = _sample(chosen, checkpoint, config, run)
+    except ArtifactError as error:
+        # Evaluations of another likelihood, or of other code: to be resumed, unless told what to do then.
+        if not (run.resume and run.force):
+            raise
+        begin_anew(checkpoint, error)
+        result = _sample(chosen, checkpoint, config, run)
+    title = chosen.title if config.label is None else f"{config.label}: {chosen.title}"
+    with create_artifact(output, "posterior", title=title, provenance=provenance) as artifact:
+        write_posterior(artifact, chosen, result, stream(run.seed, "inference.draws"))
+    run.discard_checkpoint(output)
+    end = "" if result.converged else f"; NOT CONVERGED: ended by inference.sample.max_calls = {config.max_calls}"
+    return f"ln Z = {result.logz:.3f} +- {result.logz_err:.3f}, {result.n_true_calls} likelihood calls{end}"
+
+
+def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult:
     with run.progress(chosen.name, None, "calls") as reporter:
-        result = run_nested(
+        return run_nested(
             chosen.log_likelihood,
             chosen.prior,
             n_live=config.n_live,
@@ -72,21 +91,21 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
             bound=config.bound,
             sampling=config.sampling,
             vectorized=True,
-            pool=run.threads if run.threads > 1 and _pool_pays(chosen) else None,
+            max_calls=config.max_calls,
+            pool=run.threads if run.threads > 1 and _pool_wanted(config, chosen) else None,
             checkpoint=checkpoint,
             resume=run.resume and checkpoint.exists(),
             seed=stream(run.seed, "inference.sample"),
-            progress=_Reporter(reporter),
+            # When a dynamic run has enough effective samples cannot be told from ln Z.
+            progress=_Reporter(reporter, None if config.dynamic else TimeLeft(config.n_live, config.dlogz)),
             stop_requested=stop_requested,
         )
-    with create_artifact(output, "posterior", title=chosen.title, provenance=provenance) as artifact:
-        write_posterior(artifact, chosen, result, stream(run.seed, "inference.draws"))
-    run.discard_checkpoint(output)
-    return f"ln Z = {result.logz:.3f} +- {result.logz_err:.3f}, {result.n_true_calls} likelihood calls"
 
 
-def _pool_pays(chosen: Problem) -> bool:
-    """Return whether a likelihood call is dear enough to be worth sending to another process."""
+def _pool_wanted(config: SampleConfig, chosen: Problem) -> bool:
+    """Return whether to use worker processes: as configured, or if a likelihood call is worth sending to one."""
+    if config.pool != "auto":
+        return config.pool == "always"
     points = chosen.prior.transform(np.full((1, len(chosen.prior)), 0.5))
     durations = []
     for _ in range(5):
@@ -99,12 +118,14 @@ def _pool_pays(chosen: Problem) -> bool:
 class _Reporter:
     """Turns the sampler's reports into progress."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, time_left: TimeLeft | None) -> None:
         self._progress = progress
+        self._time_left = time_left
 
     def __call__(self, iteration: int, n_calls: int, logz: float, remaining: float, efficiency: float) -> None:
         note = f"iteration {iteration}, ln Z {logz:.2f}, remaining {remaining:.3g}, efficiency {efficiency:.1%}"
-        self._progress.update(n_calls, note)
+        left = self._time_left(remaining) if self._time_left is not None else ""
+        self._progress.update(n_calls, f"{note}, {left}" if left else note)
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:

@@ -106,10 +106,12 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
     ensemble = ensemble.rows(run.chunk.rows(total))
     if not len(ensemble.catalog):
         raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} of {path} is empty: it has {total} systems only")
+    if config.label is not None:
+        ensemble = replace(ensemble, title=f"{config.label}: {ensemble.title}")
     cited = (*made_with, *CITATIONS[config.method])
     provenance = Provenance.of_run("nbody.integrate", config, run, inputs=inputs, citations=cited)
     t_end, options = _options(config, ensemble)
-    checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key)
+    checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     with run.progress(f"{path.name} {config.method}", len(ensemble.catalog), "systems") as reporter:
         result = integrate_blocks(ensemble, t_end, options, checkpoint, reporter)
     wrong = ~(np.abs(result.energy_error) <= config.max_energy_error)

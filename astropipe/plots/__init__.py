@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from astropipe.artifacts.reader import open_artifact
-from astropipe.runtime.errors import OutputError, UsageError
+from astropipe.artifacts.reader import Artifact, open_artifact
+from astropipe.runtime.errors import MissingDependencyError, UsageError
+from astropipe.runtime.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,8 +66,10 @@ def draw(paths: Sequence[Path], output: Path, name: str = "") -> None:
     ------
     UsageError
         If there is no such figure, it does not fit the artifacts, or the format is unknown.
-    ArtifactError
-        If a file cannot be read as an artifact.
+    MissingDependencyError
+        If the figure needs an optional library that is not installed.
+    InputError
+        If a file cannot be read as an artifact, or the files do not belong together.
     OutputError
         If the figure cannot be written.
     """
@@ -81,29 +84,32 @@ def draw(paths: Sequence[Path], output: Path, name: str = "") -> None:
         if not fitting or (name and name not in fitting):
             wanted = f"figure {name!r} takes {' and '.join(FIGURES[name].kinds)}" if name else "no figure takes these"
             raise UsageError(f"{wanted}, but the files given are {', '.join(found)}")
-        drawing = FIGURES[name or fitting[0]]
-        artifacts.sort(key=lambda artifact: drawing.kinds.index(artifact.kind))
-        _save(_function(drawing)(artifacts), output)
+        chosen = name or fitting[0]
+        kinds = FIGURES[chosen].kinds
+        if len(kinds) > 1 and len(artifacts) != len(kinds):
+            raise UsageError(f"figure {chosen!r} takes one {' and one '.join(kinds)}, not {len(artifacts)} files")
+        artifacts.sort(key=lambda artifact: kinds.index(artifact.kind))
+        _save(_drawn(chosen, artifacts), output)
 
 
-def _function(drawing: Drawing) -> Any:
-    from astropipe.plots.style import use_style
+def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure:
+    module, _, function = FIGURES[name].function.partition(":")
+    try:
+        from astropipe.plots.style import use_style
 
-    module, _, function = drawing.function.partition(":")
-    use_style()
-    return getattr(importlib.import_module(f"astropipe.plots.{module}"), function)
+        use_style()
+        figure: Figure = getattr(importlib.import_module(f"astropipe.plots.{module}"), function)(artifacts)
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] == "astropipe":
+            raise
+        raise MissingDependencyError(
+            f"figure {name!r} needs {error.name}; install it with pip install 'astropipe[{module}]'"
+        ) from error
+    return figure
 
 
 def _save(figure: Figure, output: Path) -> None:
-    partial = output.with_name(f".partial-{output.name}")
     # Dates inside would make equal figures differ.
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(output.suffix.lower(), {})
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            figure.savefig(partial, metadata=undated, bbox_inches="tight")
-            partial.replace(output)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write {output}: {error}; check the folder and the disk") from error
+    with replacing(output) as partial:
+        figure.savefig(partial, metadata=undated, bbox_inches="tight")

@@ -106,7 +106,7 @@ def _useful_range(log_likelihoods: NDArray[Any], weights: NDArray[Any]) -> tuple
 
 
 def constraints(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw each measured value that has a published one, as difference in standard errors of the published one."""
+    """Draw each measured value that has a published or reference one, as difference in standard errors of that."""
     table = artifacts[0].table()
     if "deviation" not in table.colnames:
         raise InputError(
@@ -119,7 +119,7 @@ def constraints(artifacts: Sequence[Artifact]) -> Figure:
     axes = figure.subplots()
     places = np.arange(len(rows))[::-1]
     expected_error = np.asarray(rows["expected_error"])
-    axes.axvspan(-1, 1, color="0.9", label="published, ± 1 standard error")
+    axes.axvspan(-1, 1, color="0.9", label="published or reference, ± 1 standard error")
     axes.axvspan(-0.2, 0.2, color="0.8", label="± 0.2")
     axes.errorbar(
         np.asarray(rows["deviation"]),
@@ -131,6 +131,6 @@ def constraints(artifacts: Sequence[Artifact]) -> Figure:
         label="this run, ± 1 posterior standard deviation",
     )
     axes.set_yticks(places, [f"{row['subject']}  {row['measure']}" for row in rows])
-    axes.set(xlabel="(this run − published) / published standard error", ylim=(-0.7, len(rows) - 0.3))
+    axes.set(xlabel="(this run − published or reference) / standard error of the latter", ylim=(-0.7, len(rows) - 0.3))
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8)
     return figure

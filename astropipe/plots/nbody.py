@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from astropipe.artifacts import Artifact
 from astropipe.plots.style import COLOURS
+from astropipe.runtime.errors import InputError
 
 # Double precision cannot tell smaller relative errors from none.
 _SMALLEST_ERROR = 1e-17
+# Other states of a run say why its outcome must not be used.
+_USABLE = ("ok", "escape")
+_UNUSABLE = "not usable"
 _OUTCOME_COLOURS = {
     "binary+escaper": COLOURS[0],
     "hierarchical": COLOURS[2],
@@ -20,7 +26,7 @@ _OUTCOME_COLOURS = {
     "ionised": COLOURS[3],
     "partial-escape": COLOURS[4],
     "binary": COLOURS[5],
-    "energy-error": "0.75",
+    _UNUSABLE: "0.75",
 }
 
 
@@ -41,13 +47,18 @@ def energy_errors(artifacts: Sequence[Artifact]) -> Figure:
 
 
 def outcome_map(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw outcome and lifetime of cold starts over the Agekyan-Anosova map."""
-    systems, catalog = artifacts[0].table(), artifacts[1].table()
-    where = {int(row): index for index, row in enumerate(systems["id"])}
-    rows = [where[int(row)] for row in catalog["id"]]
-    x, y = np.asarray(systems["map_x"])[rows], np.asarray(systems["map_y"])[rows]
-    # An outcome reached with a wrong energy says nothing about the system.
-    groups = np.where(np.asarray(catalog["status"]) == "energy-error", "energy-error", np.asarray(catalog["outcome"]))
+    """Draw outcome and lifetime of cold starts over the Agekyan-Anosova map.
+
+    Raises
+    ------
+    InputError
+        If the catalog was not made from the systems, or has a system that is not among them.
+    """
+    x, y = _map_places(*artifacts)
+    catalog = artifacts[1].table()
+    # An outcome reached with a wrong energy, or cut short, says nothing about the system.
+    usable = np.isin(np.asarray(catalog["status"]), _USABLE)
+    groups = np.where(usable, np.asarray(catalog["outcome"]), _UNUSABLE)
     size = float(np.clip(10_000 / len(x), 1, 12))
     figure = Figure(figsize=(6.8, 5.0))
     outcome_axes, time_axes = figure.subplots(1, 2, sharex=True, sharey=True)
@@ -58,8 +69,7 @@ def outcome_map(artifacts: Sequence[Artifact]) -> Figure:
             outcome_axes.scatter(x[chosen], y[chosen], s=size, color=colour, linewidths=0, label=label)
     outcome_axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, markerscale=2, fontsize=8)
     times = np.asarray(catalog["time"])
-    right = groups != "energy-error"
-    points = time_axes.scatter(x[right], y[right], c=times[right], s=size, linewidths=0)
+    points = time_axes.scatter(x[usable], y[usable], c=times[usable], s=size, linewidths=0)
     label = f"time until an escape [N-body units]; {times.max():g}: none yet"
     figure.colorbar(points, ax=time_axes, label=label, location="right")
     edge = np.linspace(0, np.pi / 3, 200)
@@ -68,6 +78,27 @@ def outcome_map(artifacts: Sequence[Artifact]) -> Figure:
         axes.set(xlabel="x of the third body", aspect="equal")
     outcome_axes.set_ylabel("y of the third body")
     return figure
+
+
+def _map_places(systems: Artifact, catalog: Artifact) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return where the systems of a catalog lie on the map, in the order of the catalog."""
+    if systems.content_sha256 not in {record.sha256 for record in catalog.provenance.inputs}:
+        raise InputError(
+            f"{catalog.path} was not made from {systems.path}, which is not among its inputs; "
+            "astropipe inspect shows them: give the systems that were integrated"
+        )
+    table = systems.table()
+    if not {"map_x", "map_y"} <= set(table.colnames):
+        raise InputError(f"{systems.path} has no columns map_x and map_y; give an ensemble of cold starts")
+    where = {int(number): row for row, number in enumerate(table["id"])}
+    numbers = [int(number) for number in catalog.table()["id"]]
+    if unknown := [number for number in numbers if number not in where]:
+        raise InputError(
+            f"{catalog.path} has {len(unknown)} systems that are not in {systems.path}, "
+            f"the first with id {unknown[0]}; integrate the systems again"
+        )
+    rows = [where[number] for number in numbers]
+    return np.asarray(table["map_x"])[rows], np.asarray(table["map_y"])[rows]
 
 
 def orbits(artifacts: Sequence[Artifact]) -> Figure:

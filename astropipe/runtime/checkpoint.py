@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.runtime.errors import ArtifactError, OutputError, UsageError
+from astropipe.runtime.run import PARTIAL, begin_anew
 
 # What h5py raises on damaged bytes.
 _UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
@@ -30,10 +32,12 @@ class Checkpoint:
     key : str
         Hash of all that decides the result (inputs, configuration, seed). A checkpoint with another key
         belongs to another run and is refused.
+    anew : bool
+        Drop a checkpoint that would be refused, with a notice, instead.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
-        self.path, self.key = path, key
+    def __init__(self, path: Path, key: str, *, anew: bool = False) -> None:
+        self.path, self.key, self.anew = path, key, anew
 
     def load(self) -> dict[str, NDArray[Any]] | None:
         """Return the saved arrays, or None where there is no checkpoint.
@@ -41,12 +45,21 @@ class Checkpoint:
         Raises
         ------
         UsageError
-            If the checkpoint belongs to a run with other inputs, configuration or seed.
+            If the checkpoint belongs to a run with other inputs, configuration or seed, and `anew` is off.
         ArtifactError
-            If the file is damaged.
+            If the file is damaged, and `anew` is off.
         """
         if not self.path.exists():
             return None
+        try:
+            return self._read()
+        except (UsageError, ArtifactError) as error:
+            if not self.anew:
+                raise
+            begin_anew(self.path, error)
+            return None
+
+    def _read(self) -> dict[str, NDArray[Any]]:
         try:
             with h5py.File(self.path, "r", locking=False) as file:
                 key = file.attrs["key"].decode()
@@ -64,9 +77,14 @@ class Checkpoint:
 
     def save(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         """Replace the checkpoint by these arrays; a kill in the middle leaves the old one."""
-        partial = self.path.with_name(self.path.name + ".partial")
+        # Under a name of its own: a job that a scheduler took for dead may still be writing.
+        partial = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}{PARTIAL}")
         try:
-            partial.write_bytes(self._as_hdf5(arrays))
+            with partial.open("xb") as file:
+                file.write(self._as_hdf5(arrays))
+                file.flush()
+                # Before the rename: after a power cut the name must not stand for bytes that never reached the disk.
+                os.fsync(file.fileno())
             os.replace(partial, self.path)
         except OSError as error:
             partial.unlink(missing_ok=True)

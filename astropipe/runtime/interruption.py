@@ -22,11 +22,6 @@ def stop_requested() -> bool:
     return _requested.is_set()
 
 
-def request_stop() -> None:
-    """Ask the running computation to stop at its next checkpoint, as a signal would."""
-    _requested.set()
-
-
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if number == signal.SIGINT and _requested.is_set():
         raise KeyboardInterrupt

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shlex
 import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
-from astropipe.runtime.errors import OutputError, UsageError
+from astropipe.runtime.errors import AstropipeError, OutputError, UsageError
+from astropipe.runtime.files import remedy
 from astropipe.runtime.progress import BarProgress, NoProgress, PlainProgress, progress
+
+PARTIAL = ".partial"
+"""How the name of a checkpoint that is being written ends."""
 
 
 def checkpoint_path(output: Path) -> Path:
@@ -25,6 +32,9 @@ class Chunk:
 
     index: int = 1
     count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
 
     @classmethod
     def parse(cls, text: str) -> Chunk:
@@ -61,7 +71,8 @@ class Run:
     resume : bool
         Continue from a checkpoint where there is one.
     force : bool
-        Replace an existing output and ignore an existing checkpoint.
+        Replace an existing output and ignore an existing checkpoint; with ``resume`` only a checkpoint that does
+        not fit the run.
     quiet : bool
         No progress.
     chunk : Chunk
@@ -96,18 +107,15 @@ class Run:
         folder = output.parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            probe = folder / f".{output.name}.partial"
-            with probe.open("ab"):
+            # Under a name of its own: another run may be about to write the same output.
+            with NamedTemporaryFile(prefix=f".{output.name}.", dir=folder):
                 pass
-            if probe.stat().st_size == 0:
-                probe.unlink()
         except OSError as error:
-            raise OutputError(
-                f"cannot write to folder {folder}: {error.strerror}; choose another --output or change its permissions"
-            ) from error
+            raise OutputError(f"cannot write to folder {folder}: {error.strerror}; {remedy(error)}") from error
         checkpoint = checkpoint_path(output)
         if self.force:
-            _remove(checkpoint)
+            if not self.resume:
+                _remove(checkpoint)
         elif output.exists():
             raise UsageError(f"{output} exists already; use --force to replace it, or choose another --output")
         elif checkpoint.exists() and not self.resume:
@@ -122,10 +130,21 @@ class Run:
 
 
 def _remove(path: Path) -> None:
+    """Delete a checkpoint, file or folder, and what a save that was killed left beside it."""
     if path.is_dir():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+    for partial in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
+        partial.unlink(missing_ok=True)
+
+
+def begin_anew(path: Path, reason: AstropipeError) -> None:
+    """Delete a checkpoint that does not fit the run, and say so even to the quiet: it may have held hours of work."""
+    _remove(path)
+    print(
+        f"notice: {reason}\nnotice: --resume --force: that checkpoint is dropped, the run begins anew", file=sys.stderr
+    )
 
 
 def as_options(where: str, changed: Mapping[str, Any]) -> str:
@@ -167,5 +186,5 @@ def command_line(where: str, inputs: Iterable[Path], changed: Mapping[str, Any],
     if changed:
         parts.append(as_options(where, changed))
     if run.chunk.count > 1:
-        parts.append(f"--chunk {run.chunk.index}/{run.chunk.count}")
+        parts.append(f"--chunk {run.chunk}")
     return " ".join([*parts, f"--seed {run.seed}"])

@@ -233,12 +233,18 @@ def test_a_failed_export_leaves_the_old_file_and_no_other(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OutputError, match=r"No space left on device.*check the folder and the disk"):
+    with pytest.raises(OutputError, match=r"No space left on device.*the disk is full; free some space"):
         export(posterior, to, force=True)
     assert {name: (posterior.parent / name).read_bytes() for name in os.listdir(posterior.parent)} == before
 
 
-def test_a_missing_folder_is_an_output_error(catalog: Path, folder: Path) -> None:
-    for to in ("fits", "csv", "votable", "ecsv", "markdown"):
-        with pytest.raises(OutputError, match="check the folder"):
-            export(catalog, to, folder / "nowhere" / "a.out")
+@pytest.mark.parametrize("to", ["fits", "csv", "votable", "ecsv", "markdown", "getdist", "arviz"])
+def test_the_folder_is_made(to: str, posterior: Path, folder: Path) -> None:
+    paths = export(posterior, to, folder / "new" / "deeper" / "a.out")
+    assert sorted(os.listdir(folder / "new" / "deeper")) == sorted(path.name for path in paths)
+
+
+def test_a_folder_that_cannot_be_one_is_an_output_error(catalog: Path, folder: Path) -> None:
+    (folder / "file").write_text("not a folder")
+    with pytest.raises(OutputError, match=r"cannot write .*a\.out"):
+        export(catalog, "csv", folder / "file" / "a.out")

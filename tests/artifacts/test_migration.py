@@ -15,6 +15,7 @@ from astropipe.artifacts.citations import citations
 from astropipe.artifacts.hashing import canonical_json, content_digests, content_sha256
 from astropipe.artifacts.migration import migrate, migration
 from astropipe.artifacts.provenance import provenance_sha256, write_text
+from astropipe.artifacts.reader import open_unchecked
 from astropipe.artifacts.verification import verify
 from astropipe.runtime.errors import ArtifactError
 
@@ -53,6 +54,9 @@ def test_a_registered_step_writes_a_valid_artifact(old: Path, folder: Path) -> N
         assert artifact.table()["log_g"].tolist() == [1.5, 1.5, 1.5]
         assert artifact.title == "A small stellar-catalog"
         (origin,) = artifact.provenance.inputs
+        with open_unchecked(old) as before:
+            then = before.provenance
+        assert (artifact.provenance.seed, artifact.provenance.config) == (then.seed, then.config)
     assert (origin.name, origin.schema) == ("old.h5", "astropipe.stellar-catalog")
 
 

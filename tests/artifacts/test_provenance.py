@@ -15,7 +15,10 @@ from small import Write
 from astropipe.artifacts import InputRecord, Provenance, open_artifact
 from astropipe.artifacts import provenance as module
 from astropipe.artifacts.provenance import git_commit, package_versions
+from astropipe.config.inference import SampleConfig
+from astropipe.config.nbody import IntegrateConfig
 from astropipe.runtime.errors import ArtifactError, InputError
+from astropipe.runtime.run import Chunk, Run
 
 
 def test_it_comes_back_as_it_was_written(folder: Path) -> None:
@@ -27,6 +30,7 @@ def test_it_comes_back_as_it_was_written(folder: Path) -> None:
         packages={"numpy": "2.0"},
         citations=("Makino1992", "Aarseth2003"),
         git_commit="abc-dirty",
+        chunk="3/20",
     )
     with h5py.File(folder / "p.h5", "w") as file:
         written.write(file)
@@ -86,17 +90,70 @@ def test_the_run_key_changes_with_all_that_decides_the_result(provenance: Proven
         replace(provenance, inputs=(InputRecord("a", "file", "0"),)),
         replace(provenance, inputs=(InputRecord("a", "file", "1"),)),
         replace(provenance, astropipe_version="9"),
+        replace(provenance, chunk="1/2"),
+        replace(provenance, git_commit="other"),
+        replace(provenance, git_commit=f"{provenance.git_commit}-dirty"),
+        *(replace(provenance, packages={name: "9"}) for name in ("numpy", "numba", "dynesty")),
     ]
-    assert len({key, *(other.run_key for other in changed)}) == 7
+    assert len({key, *(other.run_key for other in changed)}) == len(changed) + 1
+
+
+def test_the_run_key_of_a_real_run_knows_the_versions_of_its_libraries() -> None:
+    run = Provenance.of_run("nbody.integrate", IntegrateConfig(), Run())
+    assert run.packages["numba"] == metadata.version("numba")
+    updated = replace(run, packages={**run.packages, "numba": "9"})
+    assert updated.run_key != run.run_key
 
 
 def test_the_run_key_does_not_change_with_what_does_not_decide(provenance: Provenance) -> None:
     same = [
-        replace(provenance, git_commit="other"),
-        replace(provenance, packages={"numpy": "9"}),
+        replace(provenance, packages={"matplotlib": "9"}),
+        replace(provenance, citations=("Makino1992",)),
         replace(provenance, config=dict(reversed(provenance.config.items()))),
     ]
     assert {other.run_key for other in same} == {provenance.run_key}
+
+
+def _of_data(path: Path | str, source: Path) -> Provenance:
+    config = SampleConfig(problem="cosmology", options={"data": [path, "union3"], "name": "union3"})
+    return Provenance.of_run("inference.sample", config, Run(seed=3), sources=[source])
+
+
+def test_the_folder_of_a_data_file_is_not_recorded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for number in (1, 2):
+        source = folder / str(number) / "my hz.ecsv"
+        source.parent.mkdir()
+        source.write_text("the same")
+        monkeypatch.chdir(source.parent)
+        found += [_of_data(str(source), source), _of_data(source, source), _of_data("my hz.ecsv", Path("my hz.ecsv"))]
+        found.append(_of_data(f"../{number}/my hz.ecsv", source))
+    assert all(one == found[0] for one in found)
+    assert found[0].config["inference"]["sample"]["options"]["data"] == ["my hz.ecsv", "union3"]
+    assert str(folder) not in found[0].command and "my hz.ecsv" in found[0].command
+    with h5py.File(folder / "p.h5", "w") as file:
+        found[0].write(file)
+
+
+def test_data_of_equal_name_and_other_content_are_other_runs(folder: Path) -> None:
+    keys = set()
+    for text in ("one", "two"):
+        source = folder / text / "hz.ecsv"
+        source.parent.mkdir()
+        source.write_text(text)
+        keys.add(_of_data(str(source), source).run_key)
+    assert len(keys) == 2
+
+
+def test_what_only_looks_like_the_path_of_an_input_stays(folder: Path) -> None:
+    (folder / "hz.ecsv").write_text("1")
+    config = _of_data("elsewhere/hz.ecsv", folder / "hz.ecsv").config
+    assert config["inference"]["sample"]["options"]["data"][0] == "elsewhere/hz.ecsv"
+
+
+@pytest.mark.parametrize(("chunk", "recorded"), [(Chunk(), ""), (Chunk(1, 1), ""), (Chunk(3, 20), "3/20")])
+def test_the_chunk_of_a_run_is_recorded(chunk: Chunk, recorded: str) -> None:
+    assert Provenance.of_run("nbody.integrate", IntegrateConfig(), Run(chunk=chunk)).chunk == recorded
 
 
 def test_the_versions_are_those_of_our_direct_dependencies() -> None:

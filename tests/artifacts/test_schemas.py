@@ -74,5 +74,5 @@ def test_an_exact_path_is_described_before_a_pattern() -> None:
     described = schema("posterior").describe("posterior/chain")
     assert described is not None and described.name == "posterior/chain"
     pattern = schema("posterior").describe("posterior/H0")
-    assert pattern is not None and pattern.is_pattern
+    assert pattern is not None and pattern.name == "posterior/*"
     assert schema("posterior").describe("nowhere") is None

@@ -200,6 +200,20 @@ def test_a_missing_input_is_named(chain: list[Path]) -> None:
     assert "--search" in findings[-1].message and str(chain[2]) in findings[-1].message
 
 
+def test_a_missing_input_of_several_files_is_listed_once(chain: list[Path], minimal: Write) -> None:
+    other = minimal(chain[3].parent / "other.h5", "metrics", inputs=(chain[1],))
+    chain[1].unlink()
+    assert [finding.state for finding in verify([chain[2], other])] == ["ok", "missing", "ok"]
+
+
+def test_an_artifact_is_known_by_its_content_whatever_its_name(chain: list[Path]) -> None:
+    for number, name in ((1, "systems"), (2, "catalog.dat")):
+        chain[number] = chain[number].rename(chain[number].with_name(name))
+    findings = verify([chain[3]])
+    assert [Path(finding.path).name for finding in findings] == ["a.h5", "catalog.dat", "systems", "initial.csv"]
+    assert [finding.is_artifact for finding in findings] == [True, True, True, False]
+
+
 def test_a_damaged_input_is_named_and_ends_the_walk(chain: list[Path]) -> None:
     with h5py.File(chain[2], "r+") as file:
         file.attrs["title"] = "other"

@@ -98,7 +98,6 @@ def test_errors_become_exit_codes(
         (["nbody", "integrate"], "takes one systems artifact, but 0"),
         (["nbody", "evaluate"], "needs at least one triples-catalog"),
         (["nbody", "simulate", "--chunk", "1/2"], "leave out --chunk"),
-        (["nbody", "simulate", "--resume", "--force"], "give one of them"),
         (["nbody", "simulate", "--threads", "-1"], "--threads must be 0"),
         (["nbody", "simulate", "--device", "tpu"], "auto, cpu or cuda"),
         (["nbody", "simulate", "--seed", "-1"], "seed must be 0 or larger"),

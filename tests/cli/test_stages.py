@@ -136,6 +136,9 @@ def test_nothing_runs_where_the_output_would_be_lost(cli: Cli, stage: dict[str, 
     assert "run" not in stage
     assert cli("nbody", "simulate", "-o", tmp_path / "b.h5", "--resume") == 0
     assert stage["run"].resume
+    assert cli("nbody", "simulate", "-o", tmp_path / "b.h5", "--resume", "--force") == 0
+    assert stage["run"].resume and stage["run"].force
+    assert (tmp_path / ".b.h5.checkpoint").read_text() == "hours of work"
 
 
 VERB = Verb("nbody", "simulate", "summary", (), "none", "systems")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +16,17 @@ from astropipe.config import Config, load, resolve
 from astropipe.config.jobs import (
     Jobs,
     as_job_options,
+    check_files,
     check_jobs,
     integrate_settings,
+    relative,
     sample_settings,
     simulate_settings,
 )
 from astropipe.config.loading import parse_setting
 from astropipe.runtime.errors import ConfigError, UsageError
 from astropipe.runtime.run import as_options
+from astropipe.runtime.shipped import data_file
 
 DEFAULT = Config()
 TEXT = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")), max_size=12)
@@ -136,6 +140,84 @@ def test_a_retry_asks_for_more(jobs: Any) -> None:
     assert made.get_memory(None, 1) >= 500, "Snakemake and the libraries need this much"
     assert made.get_memory(None, 2) == 2 * made.get_memory(None, 1)
     assert made.get_minutes(None, 3) == 3 * made.get_minutes(None, 1)
+
+
+def _of(**wildcards: str) -> Any:
+    return type("Wildcards", (), wildcards)()
+
+
+def test_memory_grows_with_what_a_job_holds(jobs: Any) -> None:
+    path = "workflow.ensembles={{a: {{simulate: {{family: plummer, n_systems: {}, n_bodies: {}}}, integrate: {}}}}}"
+    kept = "{{keep: trajectories, n_saved: {}}}"
+    sizes = [(10, 16, 100), (1000, 16, 100), (1000, 64, 100), (1000, 64, 1000)]
+    asked = [
+        jobs(path.format(systems, bodies, kept.format(saved))).get_integrate_memory(_of(ensemble="a"), 1)
+        for systems, bodies, saved in sizes
+    ]
+    assert asked == sorted(asked) and asked[0] < 1000
+    # Positions and velocities alone.
+    assert asked[-1] > 1000 * 64 * 1000 * 6 * 8 / 1e6
+    catalog = jobs(path.format(1000, 64, "{}"))
+    assert catalog.get_integrate_memory(_of(ensemble="a"), 1) < asked[1]
+    assert catalog.get_simulate_memory(_of(ensemble="a"), 2) == pytest.approx(
+        2 * catalog.get_simulate_memory(_of(ensemble="a"), 1), abs=1
+    )
+
+
+def test_ensembles_and_posteriors_are_told_apart_by_label() -> None:
+    config = resolve(
+        {
+            "workflow": {
+                "ensembles": {"one": {}, "two": {"integrate": {"label": "mine"}}},
+                "posteriors": {
+                    "union3": {"sample": {"problem": "lcdm-union3"}},
+                    "lcdm-union3": {"sample": {"problem": "lcdm-union3"}},
+                    "third": {"sample": {"problem": "lcdm-union3", "label": "other"}},
+                },
+            }
+        }
+    )
+    assert [integrate_settings(config, name).label for name in ("one", "two")] == ["one", "mine"]
+    labels = {name: sample_settings(config, name).label for name in config.workflow.posteriors}
+    assert labels == {"union3": "union3", "lcdm-union3": None, "third": "other"}
+
+
+def test_only_named_systems_come_from_a_file(jobs: Any) -> None:
+    made = jobs()
+    (found,) = made.get_simulate_files(_of(ensemble="pythagorean"))
+    assert Path(found).samefile(data_file("orbits/named-systems.ecsv"))
+    assert made.get_simulate_files(_of(ensemble="cold-starts")) == []
+
+
+def test_paths_below_the_working_folder_are_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert relative(tmp_path / "data" / "a.ecsv") == "data/a.ecsv"
+    assert relative(Path("mine.ecsv")) == "mine.ecsv"
+    assert relative(Path("/elsewhere/a.ecsv")) == "/elsewhere/a.ecsv"
+
+
+def test_a_key_given_twice_is_named_with_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("nbody:\n  integrate:\n    mu: 0.1\n    mu: 0.2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"mine\.yaml, line 4: key 'mu' is given twice"):
+        check_files([path])
+
+
+@pytest.mark.parametrize("name", ["results", "../out/run 3", "/data/Ergebnisse-für-β", "a.b_c+d=1,2"])
+def test_a_folder_of_results_may_have_any_usual_name(name: str) -> None:
+    assert resolve({"workflow": {"results": name}}).workflow.results == name
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *((name, "must be the name of a folder") for name in ("", "  ", " out", "out ", "a\nb", "a\tb")),
+        *((name, "must not hold") for name in ("out-{seed}", "<results>", "a*", "a?", "[a]", "~/out", "$HOME", 'a"b')),
+    ],
+)
+def test_a_folder_that_snakemake_would_misread_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"workflow\.results = .*{message}"):
+        resolve({"workflow": {"results": name}})
 
 
 def test_without_the_command_there_are_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,11 @@ from scipy.integrate import quad
 from astropipe.inference.background import SPEED_OF_LIGHT, Radiation, cosmology
 from astropipe.inference.distances import (
     Redshifts,
-    comoving_distance,
     curved,
     distance_modulus,
     hubble,
-    hubble_distance,
     luminosity_distance,
     transverse_distance,
-    volume_distance,
 )
 from astropipe.runtime.errors import InputError
 
@@ -41,8 +38,6 @@ def assert_agrees(theirs: FLRW, parameters: tuple[float, ...], radiation: Radiat
     redshifts = Redshifts(Z)
     for ours, expected in (
         (hubble(universe, redshifts), theirs.H(Z).value),
-        (hubble_distance(universe, redshifts), SPEED_OF_LIGHT / theirs.H(Z).value),
-        (comoving_distance(universe, redshifts), theirs.comoving_distance(Z).value),
         (transverse_distance(universe, redshifts), theirs.comoving_transverse_distance(Z).value),
         (luminosity_distance(universe, redshifts), theirs.luminosity_distance(Z).value),
     ):
@@ -82,7 +77,7 @@ def test_many_universes_at_once_are_the_single_ones() -> None:
 
 def test_einstein_de_sitter_has_its_closed_form() -> None:
     cold = Radiation(t_cmb=1e-3, neutrino_mass=0.0)
-    ours = comoving_distance(cosmology(1.0, 50.0, radiation=cold), Redshifts(Z))
+    ours = transverse_distance(cosmology(1.0, 50.0, radiation=cold), Redshifts(Z))
     expected = 2.0 * SPEED_OF_LIGHT / 50.0 * (1.0 - 1.0 / np.sqrt(1.0 + Z))
     np.testing.assert_allclose(ours[0], expected, rtol=1e-9)
 
@@ -98,19 +93,9 @@ def test_the_third_dark_energy_parameter_by_direct_integration(wb: float) -> Non
         return 1.0 / np.sqrt(0.3 * (1.0 + z) ** 3 + 0.7 * np.exp(growth))
 
     universe = cosmology(0.3, 70.0, w0=-0.9, wa=-0.4, wb=wb, radiation=cold)
-    ours = comoving_distance(universe, Redshifts([0.5, 3.0]))[0]
+    ours = transverse_distance(universe, Redshifts([0.5, 3.0]))[0]
     expected = [SPEED_OF_LIGHT / 70.0 * quad(inverse_e, 0.0, z, epsrel=1e-10)[0] for z in (0.5, 3.0)]
     np.testing.assert_allclose(ours, expected, rtol=1e-8)
-
-
-def test_volume_distance_is_its_definition() -> None:
-    # astropy has no D_V, so its D_M and H are put together here (Eisenstein et al. 2005, eq. 2).
-    parameters = (67.4, 0.31, 0.05, -0.9, -0.2)
-    theirs = astropy_of(*parameters, Radiation())
-    transverse = theirs.comoving_transverse_distance(Z).value
-    expected = np.cbrt(Z * transverse**2 * SPEED_OF_LIGHT / theirs.H(Z).value)
-    universe = cosmology(0.31, 67.4, omega_k=0.05, w0=-0.9, wa=-0.2)
-    np.testing.assert_allclose(volume_distance(universe, Redshifts(Z))[0], expected, rtol=1e-8)
 
 
 @pytest.mark.parametrize("omega_k", [1e-7, -1e-7])
@@ -127,8 +112,8 @@ def test_curvature_goes_over_into_flat_space_smoothly(omega_k: float) -> None:
 
 def test_order_and_repeats_of_redshifts_do_not_matter() -> None:
     universe = cosmology([0.3, 0.5], 70.0, w0=-0.8)
-    mixed = comoving_distance(universe, Redshifts([2.0, 0.5, 0.0, 2.0]))
-    sorted_ = comoving_distance(universe, Redshifts([0.5, 2.0]))
+    mixed = transverse_distance(universe, Redshifts([2.0, 0.5, 0.0, 2.0]))
+    sorted_ = transverse_distance(universe, Redshifts([0.5, 2.0]))
     np.testing.assert_allclose(mixed[:, [1, 0]], sorted_, rtol=1e-12)
     np.testing.assert_array_equal(mixed[:, 0], mixed[:, 3])
     np.testing.assert_array_equal(mixed[:, 2], 0.0)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,9 @@ from astropipe.artifacts import open_artifact
 from astropipe.artifacts.export import posterior_draws
 from astropipe.artifacts.verification import verify
 from astropipe.config.inference import EvaluateConfig, SampleConfig
-from astropipe.inference import stage
+from astropipe.inference import pools, stage
+from astropipe.inference.evaluations import shards
+from astropipe.inference.evaluator import Counts
 from astropipe.inference.problems import problem
 from astropipe.runtime.errors import ArtifactError, QualityError, UsageError
 from astropipe.runtime.run import Run, checkpoint_path
@@ -49,10 +53,27 @@ def test_weights_sum_to_one(posterior: Path) -> None:
         assert np.exp(artifact.array("nested/log_weights")).sum() == pytest.approx(1, abs=1e-9)
 
 
-def test_equal_runs_have_equal_bytes(tmp_path: Path, posterior: Path) -> None:
-    again = tmp_path / "again.h5"
-    stage.sample([], again, GAUSSIAN, Run(seed=3, threads=2))
-    assert again.read_bytes() == posterior.read_bytes()
+def test_worker_processes_do_not_change_a_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[int] = []
+
+    class Watched(pools.ProcessWorkers):
+        def _run(self, tasks: list[pools.Task]) -> Iterable[tuple[Any, Counts]]:
+            done.append(len(tasks))
+            return super()._run(tasks)
+
+    monkeypatch.setattr(pools, "ProcessWorkers", Watched)
+    config = GAUSSIAN.model_copy(update={"pool": "always"})
+    stage.sample([], tmp_path / "one.h5", config, Run(seed=3, threads=1))
+    assert not done
+    stage.sample([], tmp_path / "two.h5", config, Run(seed=3, threads=2))
+    assert sum(done) > 100
+    assert (tmp_path / "two.h5").read_bytes() == (tmp_path / "one.h5").read_bytes()
+
+
+@pytest.mark.parametrize(("pool", "wanted"), [("always", True), ("never", False), ("auto", False)])
+def test_pool_is_opened_when_asked_or_when_it_pays(pool: str, wanted: bool) -> None:
+    # A call of the Gaussian costs microseconds.
+    assert stage._pool_wanted(GAUSSIAN.model_copy(update={"pool": pool}), problem("gaussian")) is wanted
 
 
 def test_another_seed_gives_other_samples(tmp_path: Path, posterior: Path) -> None:
@@ -80,6 +101,38 @@ def test_terminated_command_leaves_a_checkpoint_and_resumes_to_the_same_bytes(tm
     subprocess.run([*command, str(output), "--resume"], check=True, capture_output=True)
     assert output.read_bytes() == whole.read_bytes()
     assert not log.exists()
+
+
+def test_group_signal_with_worker_processes_leaves_a_checkpoint(tmp_path: Path) -> None:
+    options = ["problem=lcdm-desi-dr2", "n_live=40", "dlogz=0.5", "pool=always"]
+    settings = [part for option in options for part in ("--set", f"inference.sample.{option}")]
+    command = [sys.executable, "-m", "astropipe.cli.main", "inference", "sample", *settings, "--output"]
+    (tmp_path / "whole").mkdir()
+    whole, output = tmp_path / "whole" / "posterior.h5", tmp_path / "posterior.h5"
+    subprocess.run([*command, str(whole)], check=True, capture_output=True)
+    parallel = [*command, str(output), "--threads", "2"]
+    process = subprocess.Popen(parallel, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    log = checkpoint_path(output)
+    while process.poll() is None and not shards(log):
+        time.sleep(0.02)
+    # As a batch system or a terminal sends it: to the workers too.
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 77, errors
+    assert "Traceback" not in errors
+    subprocess.run([*parallel, "--resume"], check=True, capture_output=True)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_run_that_its_budget_ends_is_not_converged(tmp_path: Path) -> None:
+    config = GAUSSIAN.model_copy(update={"max_calls": 300})
+    assert "NOT CONVERGED" in stage.sample([], tmp_path / "p.h5", config, Run(seed=3))
+    with open_artifact(tmp_path / "p.h5") as artifact:
+        assert not artifact.attributes("nested")["converged"]
+    stage.evaluate([tmp_path / "p.h5"], tmp_path / "m.h5", EvaluateConfig(), Run())
+    with open_artifact(tmp_path / "m.h5", "metrics") as artifact:
+        rows = {row["measure"]: row for row in artifact.table()}
+    assert rows["converged"]["value"] == 0.0
 
 
 def test_chain_ends_at_the_measurements(tmp_path: Path) -> None:
@@ -114,6 +167,26 @@ def test_evaluate_compares_with_published_values(tmp_path: Path) -> None:
     with pytest.raises(QualityError, match="max_deviation allows 1e-06"):
         stage.evaluate([tmp_path / "p.h5"], tmp_path / "m2.h5", EvaluateConfig(max_deviation=1e-6), Run())
     assert (tmp_path / "m2.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "options", "name"),
+    [
+        ("lcdm-desi-dr2", {"priors": {"omega_m": "uniform(0.1, 0.9)"}}, "lcdm-desi-dr2 (own priors)"),
+        ("cosmology", {"data": ["desi-dr2"], "priors": {"r_d": "normal(147, 1)"}}, "lcdm-desi-dr2 (own priors)"),
+        ("cosmology", {"data": ["desi-dr1"], "name": "lcdm-desi-dr2"}, "lcdm-desi-dr2 (own data)"),
+    ],
+)
+def test_only_the_very_problem_is_compared_with_published_values(
+    tmp_path: Path, chosen: str, options: dict[str, Any], name: str
+) -> None:
+    config = SampleConfig(problem=chosen, options=options, n_live=30, dlogz=1.0)
+    stage.sample([], tmp_path / "p.h5", config, Run(seed=1))
+    stage.evaluate([tmp_path / "p.h5"], tmp_path / "m.h5", EvaluateConfig(max_deviation=1e-6), Run())
+    with open_artifact(tmp_path / "m.h5", "metrics") as artifact:
+        table = artifact.table()
+    assert set(table["subject"]) == {name}
+    assert not np.any(np.isfinite(table["expected"]))
 
 
 def test_evaluate_refuses_other_kinds(tmp_path: Path, posterior: Path) -> None:

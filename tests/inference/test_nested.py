@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
+from simulated_evidence import simulate_logz
 
 from astropipe.inference.evaluations import EvaluationLog, shards
 from astropipe.inference.fingerprint import identify
@@ -29,7 +30,7 @@ from astropipe.inference.nested import sample
 from astropipe.inference.priors import Constraint, Prior, Uniform
 from astropipe.inference.problems import problem
 from astropipe.inference.results import NestedResult
-from astropipe.inference.summaries import insertion_rank_pvalue, simulate_logz, weighted_covariance, weighted_mean
+from astropipe.inference.summaries import insertion_rank_pvalue, weighted_covariance, weighted_mean
 from astropipe.runtime.errors import ArtifactError, InputError, InterruptedRunError, UsageError
 
 Point = NDArray[np.float64]
@@ -100,6 +101,12 @@ def changes_its_argument(x: Point) -> float:
 def dies_in_the_corner(x: Point) -> float:
     if x[0] > 4.0 and x[1] > 4.0:
         os.kill(os.getpid(), signal.SIGKILL)
+    return gaussian(x)
+
+
+def terminates_its_worker_in_the_corner(x: Point) -> float:
+    if x[0] > 4.0 and x[1] > 4.0 and multiprocessing.parent_process() is not None:
+        os.kill(os.getpid(), signal.SIGTERM)
     return gaussian(x)
 
 
@@ -534,6 +541,12 @@ def test_failure_in_a_worker_names_the_point(capfd: pytest.CaptureFixture[str]) 
 def test_dead_worker_is_an_error_not_a_hang() -> None:
     with pytest.raises(InputError, match="worker process died"):
         sample(dies_in_the_corner, PLANE, n_live=500, pool=2, seed=0)
+
+
+def test_workers_leave_signals_to_their_parent() -> None:
+    # Live points cover the prior, so some are in the corner.
+    expected = sample(gaussian, PLANE, n_live=200, dlogz=3.0, seed=3)
+    assert_same(sample(terminates_its_worker_in_the_corner, PLANE, n_live=200, dlogz=3.0, pool=2, seed=3), expected)
 
 
 def test_executors_of_the_user(tmp_path: Path, plain: NestedResult) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,8 +48,18 @@ def test_catalog_does_not_depend_on_the_cut(tmp_path: Path, systems: Path) -> No
 
 
 def test_threads_do_not_change_a_byte(tmp_path: Path, systems: Path) -> None:
+    """In processes of their own, as numba reads the number of threads once."""
     for threads in (1, 2):
-        stage.integrate([systems], tmp_path / f"{threads}.h5", SHORT, Run(threads=threads))
+        command = [sys.executable, "-m", "astropipe.cli.main", "nbody", "integrate", str(systems), "--quiet"]
+        options = [
+            "--set",
+            "nbody.integrate.t_end=5",
+            "--output",
+            f"{tmp_path}/{threads}.h5",
+            "--threads",
+            str(threads),
+        ]
+        subprocess.run([*command, *options], check=True, timeout=300)
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
@@ -89,6 +101,16 @@ def test_checkpoint_of_other_settings_is_refused(
         stage.integrate([systems], tmp_path / "out.h5", SHORT, Run())
     with pytest.raises(UsageError, match="another input, configuration or seed"):
         stage.integrate([systems], tmp_path / "out.h5", IntegrateConfig(t_end=6.0), Run(resume=True))
+
+
+def test_label_tells_runs_of_the_same_systems_apart(tmp_path: Path, systems: Path) -> None:
+    labels = ("fine", "coarse", None)
+    for label in labels:
+        stage.integrate([systems], tmp_path / f"{label}.h5", SHORT.model_copy(update={"label": label}), Run())
+    stage.evaluate([tmp_path / f"{label}.h5" for label in labels], tmp_path / "m.h5", EvaluateConfig(), Run())
+    with open_artifact(systems) as artifact, open_artifact(tmp_path / "m.h5") as metrics:
+        title = artifact.title
+        assert set(metrics.table()["subject"]) == {f"fine: {title}", f"coarse: {title}", title}
 
 
 def test_physical_units_reach_the_catalog(tmp_path: Path) -> None:

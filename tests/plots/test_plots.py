@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import QTable
+from matplotlib.figure import Figure
+from small import Python
 
-from astropipe.artifacts import open_artifact
+from astropipe.artifacts import InputRecord, create_artifact, open_artifact
+from astropipe.artifacts.merging import merge
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
@@ -17,7 +23,7 @@ from astropipe.plots import FIGURES, draw
 from astropipe.plots import inference as inference_plots
 from astropipe.plots import nbody as nbody_plots
 from astropipe.runtime.errors import InputError, OutputError, UsageError
-from astropipe.runtime.run import Run
+from astropipe.runtime.run import Chunk, Run
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +75,91 @@ def test_every_system_stands_once_on_the_outcome_map(files: dict[str, Path]) -> 
     np.testing.assert_allclose(np.sort(drawn), expected)
 
 
+def _legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def _catalog(path: Path, source: Path, change: Callable[[QTable], None], inputs: Sequence[Path] | None = None) -> Path:
+    """Write a catalog again with some cells changed."""
+    with open_artifact(source) as artifact:
+        table, provenance = artifact.table(), artifact.provenance
+    change(table)
+    if inputs is not None:
+        provenance = replace(provenance, inputs=tuple(InputRecord.of(one) for one in inputs))
+    with create_artifact(path, "triples-catalog", title="t", provenance=provenance) as artifact:
+        artifact.write_table(table)
+    return path
+
+
+def test_what_must_not_be_used_is_grey_whatever_the_reason(tmp_path: Path, files: dict[str, Path]) -> None:
+    reasons = ["energy-error", "max-force-evaluations", "step-underflow", "collision"]
+
+    def spoil(table: QTable) -> None:
+        table["status"] = [*reasons, *["ok", "escape"] * 8]
+
+    path = _catalog(tmp_path / "c.h5", files["triples-catalog"], spoil)
+    with open_artifact(files["systems"]) as systems, open_artifact(path) as catalog:
+        figure = nbody_plots.outcome_map([systems, catalog])
+        expected = np.asarray(systems.table()["map_x"])
+    assert _legend(figure)[-1] == "not usable (20%)"
+    grey, *_ = figure.axes[0].collections[-1].get_facecolors()
+    np.testing.assert_allclose(grey[:3], 0.75)
+    np.testing.assert_allclose(np.sort(figure.axes[0].collections[-1].get_offsets()[:, 0]), np.sort(expected[:4]))
+    np.testing.assert_allclose(np.sort(figure.axes[1].collections[0].get_offsets()[:, 0]), np.sort(expected[4:]))
+
+
+def test_a_map_without_anything_usable_is_drawn(tmp_path: Path, files: dict[str, Path]) -> None:
+    def spoil(table: QTable) -> None:
+        table["status"] = ["energy-error"] * len(table)
+
+    path = _catalog(tmp_path / "c.h5", files["triples-catalog"], spoil)
+    draw([files["systems"], path], tmp_path / "a.png", "outcome-map")
+    with open_artifact(files["systems"]) as systems, open_artifact(path) as catalog:
+        assert _legend(nbody_plots.outcome_map([systems, catalog])) == ["not usable (100%)"]
+
+
+def test_systems_that_a_catalog_was_not_made_from_are_refused(tmp_path: Path, files: dict[str, Path]) -> None:
+    nbody.simulate([], tmp_path / "other.h5", SimulateConfig(n_systems=20), Run(seed=99))
+    with pytest.raises(InputError, match=r"triples-catalog\.h5 was not made from .*other\.h5"):
+        draw([files["triples-catalog"], tmp_path / "other.h5"], tmp_path / "a.png", "outcome-map")
+
+
+def test_a_merged_catalog_is_known_to_be_made_from_its_systems(tmp_path: Path, files: dict[str, Path]) -> None:
+    parts = [tmp_path / f"{index}.h5" for index in (1, 2)]
+    for index, part in enumerate(parts, start=1):
+        nbody.integrate([files["systems"]], part, IntegrateConfig(t_end=3.0), Run(chunk=Chunk(index, 2)))
+    merge(parts, tmp_path / "all.h5")
+    draw([files["systems"], tmp_path / "all.h5"], tmp_path / "a.png", "outcome-map")
+
+
+def test_a_catalog_with_systems_of_its_own_is_refused(tmp_path: Path, files: dict[str, Path]) -> None:
+    def renumber(table: QTable) -> None:
+        table["id"][3] = 77
+
+    path = _catalog(tmp_path / "c.h5", files["triples-catalog"], renumber)
+    with pytest.raises(InputError, match=r"c\.h5 has 1 systems that are not in .*systems\.h5, the first with id 77"):
+        draw([files["systems"], path], tmp_path / "a.png", "outcome-map")
+
+
+def test_an_ensemble_that_is_not_on_the_map_is_refused(tmp_path: Path, files: dict[str, Path]) -> None:
+    nbody.simulate([], tmp_path / "s.h5", SimulateConfig(family="plummer", n_systems=20), Run())
+    path = _catalog(tmp_path / "c.h5", files["triples-catalog"], lambda _: None, [tmp_path / "s.h5"])
+    with pytest.raises(InputError, match=r"s\.h5 has no columns map_x and map_y"):
+        draw([tmp_path / "s.h5", path], tmp_path / "a.png", "outcome-map")
+
+
+def test_a_figure_that_lacks_a_library_says_how_to_install_it(
+    tmp_path: Path, files: dict[str, Path], python: Python
+) -> None:
+    (tmp_path / "getdist.py").write_text("raise ModuleNotFoundError(\"No module named 'getdist'\", name='getdist')")
+    code = "import sys\nfrom astropipe.cli.main import run\nsys.argv = ['astropipe', *sys.argv[1:]]\nrun()"
+    arguments = ("plot", files["posterior"], "--figure", "triangle", "--output", tmp_path / "a.png")
+    result = python(code, *arguments, status=2, PYTHONPATH=str(tmp_path))
+    assert result.stderr == (
+        "error: figure 'triangle' needs getdist; install it with pip install 'astropipe[inference]'\n"
+    )
+
+
 def test_constraints_show_the_deviations_of_the_table(files: dict[str, Path]) -> None:
     with open_artifact(files["metrics"]) as artifact:
         figure = inference_plots.constraints([artifact])
@@ -91,6 +182,8 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path, files: dict[str, Path])
         draw([files["posterior"]], tmp_path / "a.png", "pie")
     with pytest.raises(UsageError, match="takes systems and triples-catalog, but the files given are posterior"):
         draw([files["posterior"]], tmp_path / "a.png", "outcome-map")
+    with pytest.raises(UsageError, match="takes one systems and one triples-catalog, not 3 files"):
+        draw([files["systems"], files["systems"], files["triples-catalog"]], tmp_path / "a.png", "outcome-map")
     with pytest.raises(UsageError, match="no figure takes these"):
         draw([files["posterior"], files["systems"]], tmp_path / "a.png")
     with pytest.raises(UsageError, match=r"one of \.png"):

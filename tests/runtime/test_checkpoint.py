@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,35 @@ def test_flipped_bytes_never_give_other_arrays(folder: Path) -> None:
     assert refused > 75
 
 
+@pytest.mark.parametrize("raw", [None, b"no HDF5"])
+def test_asked_to_begin_anew_it_drops_what_does_not_fit_and_says_so(
+    raw: bytes | None, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Checkpoint(folder / "c", "one").save(ARRAYS)
+    if raw is not None:
+        (folder / "c").write_bytes(raw)
+    assert Checkpoint(folder / "c", "other", anew=True).load() is None
+    assert os.listdir(folder) == []
+    assert re.search(r"notice: checkpoint .*/c (belongs to|cannot be read).*begins anew", capsys.readouterr().err, re.S)
+
+
+def test_asked_to_begin_anew_it_keeps_what_fits(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Checkpoint(folder / "c", "one").save(ARRAYS)
+    assert Checkpoint(folder / "c", "one", anew=True).load() is not None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_save_is_on_the_disk_before_it_has_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (calls.append("fsync"), fsync(descriptor)))
+    monkeypatch.setattr(os, "replace", lambda old, new: (calls.append(Path(old).name), replace(old, new)))
+    for _ in range(2):
+        Checkpoint(folder / "c", "key").save(ARRAYS)
+    assert calls[::2] == ["fsync", "fsync"]
+    assert calls[1] != calls[3], "two writers never share a partial file"
+
+
 _SAVING = """
 import os, sys, signal
 import numpy as np
@@ -102,7 +132,7 @@ def test_a_kill_in_the_middle_leaves_the_old_one(folder: Path) -> None:
     found = checkpoint.load()
     assert found is not None and found["n"].tolist() == [1]
     checkpoint.save({"n": np.array([3])})
-    assert os.listdir(folder) == ["c"]
+    assert len(os.listdir(folder)) == 2, "the half of the killed save is not taken for another writer's"
 
 
 _FULL = """

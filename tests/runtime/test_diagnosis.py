@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from small import Write
 
 from astropipe.runtime import diagnosis
 from astropipe.runtime.diagnosis import Diagnosis, diagnose
+from astropipe.runtime.errors import OutputError
 
 
 def _by_subject(findings: list[Diagnosis]) -> dict[str, Diagnosis]:
@@ -26,14 +32,15 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Diagnosis]:
 
 
 def test_everything_is_looked_at(here: dict[str, Diagnosis]) -> None:
-    expected = {"python", "numpy", "h5py", "torch", "cores", "blas threads", "gpu", "hdf5 locking", "slurm"}
+    expected = {"python", "numpy", "h5py", "torch", "cores", "blas threads", "gpu", "slurm"}
+    expected |= {"folder", "write lock", "hdf5 locking"}
     assert expected <= set(here)
     assert here["numpy"].state == metadata.version("numpy")
-    assert here["hdf5 locking"].state.startswith("works on") and here["hdf5 locking"].advice == ""
+    assert here["hdf5 locking"].state.startswith("works") and here["hdf5 locking"].advice == ""
 
 
 def test_nothing_stays_in_the_folder(tmp_path: Path) -> None:
-    list(diagnosis._locking(tmp_path))
+    assert [finding.advice for finding in diagnosis._folder(tmp_path)] == ["", "", ""]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -61,7 +68,7 @@ def test_more_threads_than_cores_is_advised_against(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("where", ["nowhere", "file"])
 def test_what_is_no_folder_is_fatal(where: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    (found,) = diagnosis._locking(tmp_path / where)
+    (found,) = diagnosis._folder(tmp_path / where)
     assert found.fatal and "give a folder that exists" in found.advice
 
 
@@ -72,16 +79,84 @@ def _raise(error: Exception) -> Any:
     return fail
 
 
-def test_a_folder_that_may_not_be_written_is_fatal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "_try_lock", _raise(PermissionError(13, "Permission denied")))
-    (found,) = diagnosis._locking(tmp_path)
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "change its permissions"),
+        (errno.EROFS, "the file system is read-only"),
+        (errno.ENOSPC, "the disk is full"),
+        (errno.EDQUOT, "the quota of this user is used up"),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_fatal_and_said_once(
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "_write", _raise(OSError(number, os.strerror(number))))
+    # A read-only file system refuses this too.
+    monkeypatch.setattr(Path, "unlink", _raise(OSError(number, os.strerror(number))))
+    (found,) = diagnosis._folder(tmp_path)
     assert found.fatal and found.subject == "folder"
+    assert str(tmp_path) in found.state and os.strerror(number) in found.state and advice in found.advice
 
 
-def test_a_folder_without_locks_is_advised_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosis, "_try_lock", _raise(OSError("errno = 37, 'No locks available'")))
-    (found,) = diagnosis._locking(tmp_path)
-    assert not found.fatal and "HDF5_USE_FILE_LOCKING=BEST_EFFORT" in found.advice and "No locks" in found.state
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 20 kB, where the tests may mount one."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20k", "none", disk], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("needs the right to mount a tmpfs")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_is_found(full_disk: Path) -> None:
+    (found,) = diagnosis._folder(full_disk)
+    assert found.fatal and "the disk is full" in found.advice
+    assert list(full_disk.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "fatal"), [(errno.ENOLCK, False), (errno.EOPNOTSUPP, False), (errno.EIO, True)])
+def test_a_folder_without_the_lock_of_the_writer_is_advised_about(
+    number: int, fatal: bool, tmp_path: Path, minimal: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", _raise(OSError(number, os.strerror(number))))
+    found = _by_subject(list(diagnosis._folder(tmp_path)))["write lock"]
+    assert found.fatal is fatal and found.advice and os.strerror(number) in found.state
+    # What doctor says is what the writer does.
+    if fatal:
+        with pytest.raises(OutputError):
+            minimal(tmp_path / "a.h5")
+    else:
+        assert minimal(tmp_path / "a.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "status", "state"),
+    [
+        ("Traceback\nOSError: [Errno 37] No locks available\n", 1, "OSError: [Errno 37] No locks available"),
+        ("", -9, "the trial ended with status -9"),
+    ],
+)
+def test_a_folder_without_the_locks_of_hdf5_is_advised_about(
+    stderr: str, status: int, state: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=status, stderr=stderr))
+    found = _by_subject(list(diagnosis._folder(tmp_path)))["hdf5 locking"]
+    assert not found.fatal and "HDF5_USE_FILE_LOCKING=BEST_EFFORT" in found.advice and state in found.state
+
+
+def test_a_lock_that_never_comes_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "_PROBE_SECONDS", 0.01)
+    found = _by_subject(list(diagnosis._folder(tmp_path)))["hdf5 locking"]
+    assert found.advice and "no answer within" in found.state
+
+
+def test_libraries_that_cannot_be_loaded_are_fatal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)
+    found = _by_subject(list(diagnosis._threads()))
+    assert found["threads"].fatal and "threadpoolctl" in found["threads"].state
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from astropipe.runtime.interruption import listening, request_stop, stop_requested
+from astropipe.runtime.interruption import listening, stop_requested
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -42,26 +42,14 @@ def test_the_handlers_of_before_come_back_even_after_an_error() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
 
 
-def test_a_request_by_call_is_like_a_signal_and_forgotten_by_the_next_run() -> None:
-    request_stop()
-    assert stop_requested()
-    with listening():
-        assert not stop_requested()
-        request_stop()
-        assert stop_requested()
-
-
-def test_outside_the_main_thread_there_are_no_handlers_but_requests() -> None:
+def test_outside_the_main_thread_there_are_no_handlers() -> None:
     before, seen = signal.getsignal(signal.SIGTERM), []
 
     def work() -> None:
         with listening():
-            request_stop()
             seen.extend([stop_requested(), signal.getsignal(signal.SIGTERM) == before])
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert seen == [True, True]
-    with listening():
-        assert not stop_requested()
+    assert seen == [False, True]

@@ -61,8 +61,13 @@ def test_a_checkpoint_is_kept_unless_forced(tmp_path: Path) -> None:
         Run().prepare_output(output)
     Run(resume=True).prepare_output(output)
     assert checkpoint.read_text() == "hours of work"
+    output.touch()
+    Run(resume=True, force=True).prepare_output(output)
+    assert checkpoint.read_text() == "hours of work", "whether it fits is not known yet"
+    leftover = checkpoint.with_name(checkpoint.name + ".0a1b.partial")
+    leftover.touch()
     Run(force=True).prepare_output(output)
-    assert not checkpoint.exists()
+    assert not checkpoint.exists() and not leftover.exists()
 
 
 def test_a_checkpoint_may_be_a_folder(tmp_path: Path) -> None:
@@ -93,23 +98,29 @@ def test_a_file_in_the_place_of_the_folder_is_an_output_error(tmp_path: Path) ->
             Run().prepare_output(output)
 
 
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+@pytest.mark.parametrize(
+    ("number", "advice"), [(errno.EACCES, "permissions"), (errno.EROFS, "read-only"), (errno.ENOSPC, "free some space")]
+)
 def test_a_folder_that_cannot_be_written_is_found_before_any_work(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(OutputError, match=f"{os.strerror(number)}; choose another --output or change its permissions"):
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OutputError, match=f"{os.strerror(number)}; .*{advice}"):
         Run().prepare_output(tmp_path / "a.h5")
 
 
-def test_the_file_of_a_running_writer_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("written", [b"half an artifact", b""])
+def test_the_file_of_a_running_writer_is_left_alone(written: bytes, tmp_path: Path) -> None:
+    """Also where it has only just been opened and locked, and is still empty."""
     partial = tmp_path / ".a.h5.partial"
-    partial.write_bytes(b"half an artifact")
+    partial.write_bytes(written)
+    before = partial.stat().st_ino
     Run().prepare_output(tmp_path / "a.h5")
-    assert partial.read_bytes() == b"half an artifact"
+    assert os.listdir(tmp_path) == [partial.name]
+    assert partial.read_bytes() == written and partial.stat().st_ino == before
 
 
 def test_the_command_repeats_the_run_without_folders_and_threads() -> None:

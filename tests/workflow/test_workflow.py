@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -86,6 +87,29 @@ def test_shipped_settings_are_valid(name: str) -> None:
     check_jobs(load([ROOT / "workflows" / "config" / f"{name}.yaml"]))
 
 
+def test_a_key_given_twice_stops_the_workflow(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("seed: 1\nworkflow: {results: out}\nseed: 2\n", encoding="utf-8")
+    run = snakemake(tmp_path, "--dry-run", "--configfile", "mine.yaml")
+    assert run.returncode != 0
+    assert re.search(r"mine\.yaml, line 3: key 'seed' is given twice", run.stderr + run.stdout)
+
+
+@pytest.mark.parametrize(
+    ("config", "folder"),
+    [(None, "results"), ("results: out", "out"), ('results: "2026"', "2026"), ("results: a b", "a b")],
+)
+def test_make_writes_the_report_into_the_folder_of_the_results(tmp_path: Path, config: str | None, folder: str) -> None:
+    # As if the environment were there already.
+    ready = Path(sys.executable).parent.parent / ".installed"
+    command = ["make", "--dry-run", f"VENV={Path(sys.executable).parent.parent}", "--old-file", str(ready), "catalogs"]
+    if config is not None:
+        path = tmp_path / "mine.yaml"
+        path.write_text(f"workflow: {{{config}}}\n", encoding="utf-8")
+        command.append(f"CONFIG={path}")
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f'--report "{folder}/report.html"' in run.stdout
+
+
 def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> None:
     first = snakemake(tmp_path, config=SMALL)
     assert first.returncode == 0, first.stderr
@@ -105,6 +129,11 @@ def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> 
     assert {finding.state for finding in verify(artifacts)} == {"ok"}
     with open_artifact(results / "nbody/small/triples.h5", "triples-catalog") as catalog:
         assert list(catalog.table()["id"]) == list(range(8))
+    with open_artifact(results / "nbody/metrics.h5", "metrics") as metrics:
+        assert {str(subject).split(":")[0] for subject in metrics.table()["subject"]} == {"small"}
+    with open_artifact(results / "inference/metrics.h5", "metrics") as metrics:
+        assert set(metrics.table()["subject"]) == {"union3"}, "the name of the posterior, not of its problem"
+        assert np.isfinite(metrics.table()["expected"]).any(), "published values are found by the problem all the same"
     second = snakemake(tmp_path, config=SMALL)
     assert "Nothing to be done" in second.stderr + second.stdout
     (results / "inference/union3/triangle.png").unlink()

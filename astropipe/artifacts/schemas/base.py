@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 Kind = Literal["float", "int", "bool", "text"]
 
+AXIS_LENGTHS = {"xyz": 3}
+
 _NUMPY_KINDS: dict[Kind, str] = {"float": "f", "int": "iu", "bool": "b", "text": "SUO"}
 
 
@@ -30,7 +32,8 @@ class Field:
     or_dimensionless : bool
         Whether a dimensionless value is accepted too (N-body units, G = 1).
     dims : tuple of str
-        Names of its axes; for a column, those after the row axis.
+        Names of its axes; for a column, those after the row axis. Axes of one name have one length in a file, see
+        `AXIS_LENGTHS` for names that always have the same.
     required : bool
         Whether a file without it is incomplete.
     """
@@ -42,11 +45,6 @@ class Field:
     or_dimensionless: bool = False
     dims: tuple[str, ...] = ()
     required: bool = True
-
-    @property
-    def is_pattern(self) -> bool:
-        """Whether the name stands for any number of datasets."""
-        return "*" in self.name
 
     def matches(self, name: str) -> bool:
         """Return whether a path in a file is described by this field."""
@@ -92,6 +90,8 @@ class Schema:
         Datasets by path.
     attributes : tuple of Field
         Attributes by path and name (``nested@logz``).
+    rows : str
+        The axis of the datasets along which the table has its rows; empty where none is.
     """
 
     kind: str
@@ -100,6 +100,7 @@ class Schema:
     columns: tuple[Field, ...] = ()
     datasets: tuple[Field, ...] = ()
     attributes: tuple[Field, ...] = ()
+    rows: str = ""
 
     @property
     def id(self) -> str:

@@ -18,6 +18,7 @@ SCHEMAS = (
             Field("images", "images, linear in flux", dims=("galaxy", "row", "column")),
             Field("masks", "true where a pixel belongs to something else", "bool", dims=("galaxy", "row", "column")),
         ),
+        rows="galaxy",
     ),
     trained_model("encoder", "1.0", "Trained encoder from galaxy images to features"),
     Schema(

@@ -37,6 +37,7 @@ SCHEMAS = (
             _length("positions", "barycentric positions", "system", "body", "xyz"),
             _velocity("velocities", "barycentric velocities", "system", "body", "xyz"),
         ),
+        rows="system",
     ),
     trained_model("policy", "1.0", "Trained policy that chooses the time step of an integrator"),
     Schema(
@@ -56,6 +57,7 @@ SCHEMAS = (
             _length("positions", "barycentric positions", "system", "time", "body", "xyz"),
             _velocity("velocities", "barycentric velocities", "system", "time", "body", "xyz"),
         ),
+        rows="system",
     ),
     Schema(
         "triples-catalog",

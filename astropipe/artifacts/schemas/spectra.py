@@ -16,6 +16,7 @@ SCHEMAS = (
             Field("ivar", "inverse variance of the flux; 0 where masked", dims=("spectrum", "pixel")),
             Field("mask", "true where a pixel must not be used", "bool", dims=("spectrum", "pixel")),
         ),
+        rows="spectrum",
     ),
     trained_model("spectral-network", "1.0", "Trained network from spectra to stellar labels"),
     Schema(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.priors import Prior
+from astropipe.inference.problems.options import check_options
 from astropipe.runtime.errors import UsageError
 
 LogLikelihood: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -99,30 +99,23 @@ def register(name: str) -> Callable[[Factory], Factory]:
     return add
 
 
-def problem(name: str, **options: object) -> Problem:
+def problem(name: str, /, **options: object) -> Problem:
     """Build the registered problem `name`, handing `options` to its factory.
 
     Raises
     ------
     UsageError
-        If no problem has this name (the message gives the nearest ones), or the factory does not take these
-        options.
+        If no problem has this name (the message gives the nearest ones), or an option is unknown or does not fit the
+        annotation of the factory; see `check_options`.
     """
     factory = _FACTORIES.get(name)
     if factory is None:
         near = difflib.get_close_matches(name, _FACTORIES, n=3, cutoff=0.4) or problem_names()
         raise UsageError(f"no problem is called {name!r}; did you mean {', '.join(near)}?")
-    try:
-        inspect.signature(factory).bind(**options)
-    except TypeError as error:
-        raise UsageError(f"problem {name!r}: {error}; its options are {_option_names(factory)}") from error
+    check_options(name, factory, options)
     return factory(**options)
 
 
 def problem_names() -> tuple[str, ...]:
     """Return the names of all registered problems, sorted."""
     return tuple(sorted(_FACTORIES))
-
-
-def _option_names(factory: Callable[..., Problem]) -> str:
-    return ", ".join(inspect.signature(factory).parameters) or "none"

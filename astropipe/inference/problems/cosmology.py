@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from astropipe.inference.datasets import SHIPPED, Dataset, dataset
 from astropipe.inference.likelihoods import likelihood
@@ -23,6 +25,15 @@ from astropipe.runtime.errors import UsageError
 
 Array = NDArray[np.float64]
 Priors = Mapping[str, Distribution | str]
+
+ModelName = Annotated[str, Field(description="the name of a model, such as lcdm")]
+Data = Annotated[
+    Sequence[str | Path], Field(description="a list of data sets, each a shipped name or the path of an .ecsv file")
+]
+OwnPriors = Annotated[
+    Priors | None, Field(description='a mapping from parameters to priors, such as {h0: "uniform(50, 90)"}')
+]
+OwnName = Annotated[str | None, Field(pattern=r"^[^\x00-\x1f]+$", description="one line of text")]
 
 
 @dataclass(frozen=True)
@@ -79,12 +90,15 @@ UNITS = {"h0": "km / (s Mpc)", "r_d": "Mpc", "h_rd": "Mpc"}
 
 @register("cosmology")
 def cosmology(
-    model: str = "lcdm",
-    data: Sequence[str | Path] = ("desi-dr2",),
-    priors: Priors | None = None,
-    name: str | None = None,
+    model: ModelName = "lcdm",
+    data: Data = ("desi-dr2",),
+    priors: OwnPriors = None,
+    name: OwnName = None,
 ) -> Problem:
     """Compose a problem from a model and data sets.
+
+    The name of a problem whose results are published is kept for exactly that problem: any other one that would
+    bear it says in its name what is its own, as in ``lcdm-desi-dr2 (own priors)``.
 
     Parameters
     ----------
@@ -112,15 +126,16 @@ def cosmology(
     sets = [dataset(one) for one in data]
     _refuse_overlap(sets)
     parts = [likelihood(one) for one in sets]
-    names = _parameters(model, parts, priors or {})
-    chosen = {key: (priors or {}).get(key, DEFAULT_PRIORS[key]) for key in names}
+    prior = _prior(model, parts, priors or {})
+    names = prior.names
+    asked = name or "-".join((model, *(one.name for one in sets)))
     derived = DerivedQuantities(names)
     produces = derived.produces
     cited = [*MODELS[model].citations, *(key for one in sets for key in one.citations)]
     return Problem(
-        name=name or "-".join((model, *(one.name for one in sets))),
+        name=asked + _own(asked, model, data, parts, prior),
         title=f"{MODELS[model].title} with {'; '.join(one.title for one in sets)}",
-        prior=Prior(chosen, _constraints(names)),
+        prior=prior,
         log_likelihood=JointLikelihood(names, parts),
         latex={key: LATEX[key] for key in names},
         units={key: UNITS[key] for key in names if key in UNITS},
@@ -130,6 +145,24 @@ def cosmology(
         citations=tuple(dict.fromkeys(cited)),
         sources=tuple(dict.fromkeys(path for one in sets for path in one.sources)),
     )
+
+
+def _prior(model: str, parts: Sequence[DataLikelihood], priors: Priors) -> Prior:
+    """Return the joint prior of the parameters that a model and data have, the default where none is given."""
+    names = _parameters(model, parts, priors)
+    return Prior({key: priors.get(key, DEFAULT_PRIORS[key]) for key in names}, _constraints(names))
+
+
+def _own(name: str, model: str, data: Sequence[str | Path], parts: Sequence[DataLikelihood], prior: Prior) -> str:
+    """Return what to add to a name that a published problem has, in which this one differs from it; else nothing."""
+    known = _PUBLISHED.get(name)
+    if known is None:
+        return ""
+    differs = [what for what, same in (("model", model == known.model), ("data", {*data} == {*known.data})) if not same]
+    # Other models or data have other parameters, so their priors cannot be compared.
+    if not differs and prior.parameters != _prior(model, parts, known.priors).parameters:
+        differs = ["priors"]
+    return f" (own {' and '.join(differs)})" if differs else ""
 
 
 def _refuse_overlap(sets: Sequence[Dataset]) -> None:
@@ -188,27 +221,41 @@ def _constraints(names: tuple[str, ...]) -> tuple[Constraint, ...]:
     return (Constraint(" + ".join(terms) + " < 0", _matter_era),)
 
 
+@dataclass(frozen=True)
+class _Published:
+    """A problem of fixed model, data and priors, whose results are published or have been computed as a reference."""
+
+    model: str
+    data: tuple[str, ...]
+    priors: Priors = field(default_factory=dict)
+
+
 _NARROW_H0: Priors = {"h0": Uniform(50.0, 90.0)}
 
+_PUBLISHED: Mapping[str, _Published] = {
+    "lcdm-desi-dr1": _Published("lcdm", ("desi-dr1",)),
+    "lcdm-desi-dr2": _Published("lcdm", ("desi-dr2",)),
+    "lcdm-chronometers-15": _Published("lcdm", ("chronometers-15",)),
+    "lcdm-chronometers-31": _Published("lcdm", ("chronometers-31",)),
+    "lcdm-chronometers-32": _Published("lcdm", ("chronometers-32",)),
+    "lcdm-pantheon-40": _Published("lcdm", ("pantheon-40",)),
+    "lcdm-union3": _Published("lcdm", ("union3",)),
+    "lcdm-desi-dr2-cmb": _Published("lcdm", ("desi-dr2", "planck-pr4")),
+    "w0wa-desi-dr2-cmb": _Published("w0wacdm", ("desi-dr2", "planck-pr4")),
+    "w0wa-desi-dr2-cmb-union3": _Published("w0wacdm", ("desi-dr2", "planck-pr4", "union3")),
+    "w0wa-chronometers-desi-dr2": _Published("w0wacdm", ("chronometers-31", "desi-dr2"), _NARROW_H0),
+    "w0wawb-chronometers-desi-dr2": _Published("w0wawbcdm", ("chronometers-31", "desi-dr2"), _NARROW_H0),
+}
 
-def _named(name: str, model: str, data: Sequence[str], published: Priors | None = None) -> None:
+
+def _named(name: str, published: _Published) -> None:
     """Register a problem of fixed model and data; a caller may replace its priors."""
 
-    def factory(priors: Priors | None = None) -> Problem:
-        return cosmology(model, data, {**(published or {}), **(priors or {})}, name=name)
+    def factory(priors: OwnPriors = None) -> Problem:
+        return cosmology(published.model, published.data, {**published.priors, **(priors or {})}, name=name)
 
     register(name)(factory)
 
 
-_named("lcdm-desi-dr1", "lcdm", ["desi-dr1"])
-_named("lcdm-desi-dr2", "lcdm", ["desi-dr2"])
-_named("lcdm-chronometers-15", "lcdm", ["chronometers-15"])
-_named("lcdm-chronometers-31", "lcdm", ["chronometers-31"])
-_named("lcdm-chronometers-32", "lcdm", ["chronometers-32"])
-_named("lcdm-pantheon-40", "lcdm", ["pantheon-40"])
-_named("lcdm-union3", "lcdm", ["union3"])
-_named("lcdm-desi-dr2-cmb", "lcdm", ["desi-dr2", "planck-pr4"])
-_named("w0wa-desi-dr2-cmb", "w0wacdm", ["desi-dr2", "planck-pr4"])
-_named("w0wa-desi-dr2-cmb-union3", "w0wacdm", ["desi-dr2", "planck-pr4", "union3"])
-_named("w0wa-chronometers-desi-dr2", "w0wacdm", ["chronometers-31", "desi-dr2"], _NARROW_H0)
-_named("w0wawb-chronometers-desi-dr2", "w0wawbcdm", ["chronometers-31", "desi-dr2"], _NARROW_H0)
+for _name, _problem in _PUBLISHED.items():
+    _named(_name, _problem)

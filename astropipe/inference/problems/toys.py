@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.special import erf, gammaln, log_ndtr, logsumexp
 from scipy.stats import loggamma, norm
 
@@ -21,6 +23,9 @@ from astropipe.runtime.errors import UsageError
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float64]
+
+Dimensions = Annotated[int, Field(ge=2, le=1000, description="a whole number from 2 to 1000")]
+Correlation = Annotated[float, Field(gt=-1.0, lt=1.0, description="a number between -1/(n_parameters - 1) and 1")]
 
 NODES_1D, NODES_2D = 800, 300
 
@@ -125,7 +130,7 @@ def rosenbrock(x: Points) -> Values:
 
 
 @register("gaussian")
-def gaussian_problem(n_parameters: int = 5) -> Problem:
+def gaussian_problem(n_parameters: Dimensions = 5) -> Problem:
     """Build the unit Gaussian, uniform prior on [−10, 10]^d: Z = (erf(10/√2) / 20)^d."""
     return _problem(
         "gaussian",
@@ -137,7 +142,7 @@ def gaussian_problem(n_parameters: int = 5) -> Problem:
 
 
 @register("correlated-gaussian")
-def correlated_gaussian_problem(n_parameters: int = 5, rho: float = 0.5) -> Problem:
+def correlated_gaussian_problem(n_parameters: Dimensions = 5, rho: Correlation = 0.5) -> Problem:
     """Build the Gaussian with equal correlations, uniform prior on [−10, 10]^d: Z = 20^−d to 1e-20."""
     if not -1.0 / (n_parameters - 1) < rho < 1.0:
         raise UsageError(f"rho = {rho} must be between -1/(d - 1) = {-1.0 / (n_parameters - 1):g} and 1")
@@ -151,7 +156,7 @@ def correlated_gaussian_problem(n_parameters: int = 5, rho: float = 0.5) -> Prob
 
 
 @register("shells")
-def shells_problem(n_parameters: int = 2) -> Problem:
+def shells_problem(n_parameters: Dimensions = 2) -> Problem:
     """Build the Gaussian shells, uniform prior on [−6, 6]^d; the evidence is a radial integral."""
     shells = Shells(n_parameters)
     log_area = math.log(2.0) + 0.5 * n_parameters * math.log(math.pi) - gammaln(0.5 * n_parameters)
@@ -189,7 +194,7 @@ def ring_problem() -> Problem:
 
 
 @register("rosenbrock")
-def rosenbrock_problem(n_parameters: int = 2) -> Problem:
+def rosenbrock_problem(n_parameters: Dimensions = 2) -> Problem:
     """Build Rosenbrock's function, uniform prior on [−5, 5]^d."""
     return _problem(
         "rosenbrock",
@@ -201,7 +206,7 @@ def rosenbrock_problem(n_parameters: int = 2) -> Problem:
 
 
 @register("loggamma")
-def loggamma_problem(n_parameters: int = 2) -> Problem:
+def loggamma_problem(n_parameters: Dimensions = 2) -> Problem:
     """Build the log-gamma mixture, uniform prior on [0, 1]^d; ln Z is 0 but for the tails outside."""
     likelihood = LogGamma(n_parameters)
     title = f"Log-gamma mixture in {n_parameters} dimensions"
@@ -230,8 +235,6 @@ def _problem(
 
 def _box(n_parameters: int, low: float, high: float) -> Prior:
     """Return the uniform prior on a cube with parameters x1 … xd."""
-    if n_parameters < 2:
-        raise UsageError(f"n_parameters = {n_parameters}; toy problems have 2 or more")
     return Prior({f"x{i + 1}": Uniform(low, high) for i in range(n_parameters)})
 
 
