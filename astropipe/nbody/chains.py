@@ -46,7 +46,7 @@ def find_chain(x: FloatArray, chain: IntArray) -> None:
         least, body, at_head = math.inf, -1, False
         for i in range(n):
             if free[i]:
-                to_head, to_tail = _distance2(x, i, row[head]), _distance2(x, i, row[tail])
+                to_head, to_tail = _distance2(x, i, int(row[head])), _distance2(x, i, int(row[tail]))
                 if body < 0 or min(to_head, to_tail) < least:
                     least, body, at_head = min(to_head, to_tail), i, to_head < to_tail
         free[body] = False

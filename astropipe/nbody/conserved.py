@@ -103,5 +103,7 @@ def angular_momentum_scale(masses: ArrayLike, spin: ArrayLike, potential: ArrayL
     size = np.linalg.norm(np.asarray(spin), axis=-1)
     total = np.asarray(masses, dtype=np.float64).sum(axis=-1)
     depth = np.asarray(potential, dtype=np.float64)
-    natural = total**2.5 / np.sqrt(np.where(depth > 0.0, depth, total**5))
-    return np.where(size > _NEGLIGIBLE * natural, size, natural)
+    natural = total**2.5 / np.sqrt(np.where(depth > 0.0, depth, 1.0))
+    scale: FloatArray = np.where(size > _NEGLIGIBLE * natural, size, natural)
+    # Without mass to speak of there is no angular momentum to be wrong.
+    return np.where(scale > 0.0, scale, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 from astropipe.nbody.arrays import FloatArray, IntArray
 from astropipe.nbody.checks import check_options, check_save_times, check_systems
+from astropipe.nbody.events import events_of
 from astropipe.nbody.integrators import Controls
 from astropipe.nbody.outcomes import DEFAULT_ESCAPE_FACTOR
 from astropipe.nbody.policy import Policy, best_method, mu_of_tolerance, shipped_policy
 from astropipe.nbody.runs import UNLIMITED, BatchRun, whole_numbers
 from astropipe.nbody.steps import DERIVATIVES, STAGES, TIME_TRANSFORMED
-from astropipe.nbody.timesteps import FIXED, LEARNED, RULES, SHARED
+from astropipe.nbody.timesteps import RULES
 from astropipe.nbody.units import plain_arguments
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InputError, UsageError
@@ -27,6 +29,7 @@ from astropipe.runtime.errors import InputError, UsageError
 GUARD = 0.1
 # A run that missed its tolerance starts again with steps of half the size, this often.
 MAX_RESTARTS = 2
+
 
 @dataclass(frozen=True)
 class ClosestApproach:
@@ -98,7 +101,7 @@ class IntegrationResult:
         ``ok``: t_end was reached, within the tolerance if one was asked for; ``escape``: the same, stopped because a
         body escaped; ``tolerance-not-met``: the energy error is above the tolerance, in spite of repetitions with
         smaller steps; ``max-force-evaluations``: out of budget; ``step-underflow``: the step fell below 1e-24 of the
-        interval; ``collision``: two bodies came so close that their force is not finite.
+        interval; ``collision``: two bodies came so close that their force is not finite; ``running``: not at its end.
     energy_error, angular_momentum_error : float, or array of shape (n,)
         Absolute errors about the barycentre, relative to the initial values, or to the natural scale where an initial
         value is next to nothing (`astropipe.nbody.integrators.energy_scale`,
@@ -114,6 +117,8 @@ class IntegrationResult:
         If encounter_distance was given; for a batch, a list with one for each system.
     trajectory : Trajectory or None
         If save_times were given.
+    masses, G : array or Quantity
+        As given.
     """
 
     positions: Any
@@ -128,6 +133,13 @@ class IntegrationResult:
     closest_approach: ClosestApproach
     encounters: Any
     trajectory: Trajectory | None
+    masses: Any
+    G: Any
+
+    @cached_property
+    def events(self) -> list[Any]:
+        """Encounters, the closest approach and escapes as a list of `Event`; for a batch, one list for each system."""
+        return events_of(self)
 
 
 @dataclass(frozen=True)
@@ -187,7 +199,7 @@ def integrate(
     timestep : {"learned", "power", "shared", "fixed"}
         Step rule (`astropipe.nbody.timesteps`).
     mu : float, optional
-        Accuracy parameter; stands for timestep="shared" unless the power rule is asked for.
+        Accuracy parameter in place of the one that belongs to the tolerance; the rule ``shared`` needs it.
     dt : float or Quantity, optional
         Fixed step; stands for timestep="fixed".
     policy : Policy, optional
@@ -326,9 +338,9 @@ class Integration:
         m, x, v = _batch_arrays(plain["masses"], plain["positions"], plain["velocities"], single=single)
         if not 0.0 < self._constant < np.inf:
             raise UsageError(f"G = {self._constant} must be positive and finite")
-        self._options, self._single = options, single
-        controls = _controls(options, plain)
+        self._options, self._single, self._masses = options, single, masses
         check_systems(m, x, v, single=single)
+        controls = _controls(options, plain)
         listed = 0 if options.encounter_distance is None else options.max_encounters
         self._run = BatchRun(self._constant * m, x, v, controls, listed)
 
@@ -336,6 +348,11 @@ class Integration:
     def method(self) -> str:
         """The integrator, also where ``auto`` was asked for."""
         return _method(self._options)
+
+    @property
+    def rule(self) -> str:
+        """The rule of the time step."""
+        return _rule(self._options)
 
     @property
     def finished(self) -> bool:
@@ -426,11 +443,14 @@ class Integration:
             velocities=velocity(one(columns["velocities"])),
             time=time(one(columns["time"])),
             closest_approach=ClosestApproach(
-                length(one(columns["closest_separation"])), one(columns["closest_pair"]),
+                length(one(columns["closest_separation"])),
+                one(columns["closest_pair"]),
                 time(one(columns["closest_time"])),
-            ),  # fmt: skip
+            ),
             encounters=encounters[0] if encounters and self._single else encounters,
             trajectory=trajectory,
+            masses=self._masses,
+            G=self._options.G,
             **{name: one(columns[name]) for name in plain},
         )
 
@@ -446,9 +466,7 @@ def _method(options: Options) -> str:
 
 
 def _rule(options: Options) -> str:
-    if options.dt is not None:
-        return "fixed"
-    return "shared" if options.mu is not None and options.timestep == "learned" else options.timestep
+    return "fixed" if options.dt is not None else options.timestep
 
 
 def _controls(options: Options, plain: Mapping[str, Any]) -> Controls:

@@ -76,26 +76,26 @@ class BatchRun:
             vectors=np.zeros((n, N_ROWS, n_bodies - 1, 3)),
             pairs=np.zeros((n, N_PAIR_ROWS, n_bodies * (n_bodies - 1) // 2)),
             clock=np.zeros((n, N_CLOCK)),
-            count=np.zeros((n, N_COUNT), dtype=np.int64),
+            counts=np.zeros((n, N_COUNT), dtype=np.int64),
             events=np.full((n, max_events, 4), np.nan),
             saved_x=np.full(shape, np.nan),
             saved_v=np.full(shape, np.nan),
         )
         state = self.state
-        prepare_batch(gm, positions, velocities, state.gm, state.chain, state.centre, state.vectors, state.count)
+        prepare_batch(gm, positions, velocities, *state[:4], state.clock, state.counts)
 
     @property
     def running(self) -> int:
         """Number of systems that have not ended."""
-        return int(np.sum(self.state.count[:, STATUS] == RUNNING))
+        return int(np.sum(self.state.counts[:, STATUS] == RUNNING))
 
     @property
     def systems_done(self) -> int:
         """Sum of the shares of the time that each system has behind it; one that has ended counts as 1."""
         span = self.controls.t_end - self.controls.t_start
-        begun = self.state.count[:, EVALUATIONS] > 0
+        begun = self.state.counts[:, EVALUATIONS] > 0
         share = np.where(begun, (self.state.clock[:, TIME] - self.controls.t_start) / (span or 1.0), 0.0)
-        return int(np.sum(np.where(self.state.count[:, STATUS] == RUNNING, share, 1.0)))
+        return int(np.sum(np.where(self.state.counts[:, STATUS] == RUNNING, share, 1.0)))
 
     def advance(self, budget: int = UNLIMITED, *, parallel: bool = True) -> None:
         """Go on with every system until it ends or has made about `budget` more force evaluations."""
@@ -118,7 +118,7 @@ class BatchRun:
     def columns(self) -> dict[str, Any]:
         """Return the results as plain arrays over systems; see `astropipe.nbody.integration.IntegrationResult`."""
         state, (x, v) = self.state, (np.empty_like(self.initial[0]), np.empty_like(self.initial[1]))
-        clock, count = state.clock, state.count
+        clock, count = state.clock, state.counts
         final_states(self.controls, state.gm, state.chain, state.centre, state.vectors, clock, x, v)
         energy_error, spin_error = self._errors(x, v)
         return {

@@ -9,10 +9,10 @@ itself (order 2), or Yoshida's (1990, Phys. Lett. A 150, 262) schemes of order 4
 7 stages). A step costs one evaluation of accelerations a stage; the last force of a step is the first of the next.
 Symplectic with a fixed step only.
 
-The same compositions run in the time of the logarithmic Hamiltonian (Mikkola & Tanikawa 1999, MNRAS 310, 745; Preto &
-Tremaine 1999, AJ 118, 2532): with the binding energy :math:`B`, the kinetic energy :math:`T` and the potential
-:math:`-U`, the physical time that a step :math:`\Delta s` takes is :math:`\Delta s / (T + B)` in a drift and
-:math:`\Delta s / U` in a kick. Two bodies then follow their conic exactly up to an error of phase, through collisions.
+``logh_step`` runs the same compositions in the time of the logarithmic Hamiltonian (Mikkola & Tanikawa 1999, MNRAS
+310, 745; Preto & Tremaine 1999, AJ 118, 2532): with the binding energy :math:`B`, the kinetic energy :math:`T` and
+the potential :math:`-U`, the physical time that a step :math:`\Delta s` takes is :math:`\Delta s / (T + B)` in a drift
+and :math:`\Delta s / U` in a kick. Two bodies then follow their conic exactly up to an error of phase.
 
 Arrays are handed over one by one rather than as a record: taking an array out of a record counts a reference, which in
 the loop over steps is not small against the forces of three bodies.
@@ -113,8 +113,7 @@ def hermite_step(
                     tail += dt * dt / 42.0 * (d[5, i, k] + dt / 8.0 * d[6, i, k])
                     fall += dt * dt / 30.0 * (d[5, i, k] + dt / 7.0 * d[6, i, k])
                 x_ahead[i, k] = x[i, k] + dt * (
-                    v[i, k]
-                    + half * (d[0, i, k] + dt / 3.0 * (d[1, i, k] + 0.25 * dt * (d[2, i, k] + 0.2 * dt * tail)))
+                    v[i, k] + half * (d[0, i, k] + dt / 3.0 * (d[1, i, k] + 0.25 * dt * (d[2, i, k] + 0.2 * dt * tail)))
                 )
                 v_ahead[i, k] = v[i, k] + dt * (
                     d[0, i, k] + half * (d[1, i, k] + dt / 3.0 * (d[2, i, k] + 0.25 * dt * fall))
@@ -209,7 +208,68 @@ def _interpolate(highest: int, d: FloatArray, d_ahead: FloatArray, dt: float, i:
 @inlined_kernel
 def composition_step(
     stages: FloatArray,
-    transformed: bool,
+    gm: FloatArray,
+    x: FloatArray,
+    v: FloatArray,
+    d: FloatArray,
+    x_before: FloatArray,
+    v_before: FloatArray,
+    body: FloatArray,
+    geometry: FloatArray,
+    pairs: FloatArray,
+    dt: float,
+) -> tuple[float, float]:
+    """Advance with a composition of leapfrogs, each kick-drift-kick.
+
+    Parameters
+    ----------
+    stages : array of shape (n_stages,)
+        Weights of the leapfrogs; their sum is 1.
+    gm, x, v, body, geometry, pairs
+        As in `hermite_step`; `pairs` describes the end of the step.
+    d : array of shape (>= 1, N - 1, 3)
+        Accelerations at the start of the step, changed in place to those at its end.
+    x_before, v_before : arrays of shape (N - 1, 3)
+        Scratch: the state to return to.
+    dt : float
+        Step.
+
+    Returns
+    -------
+    rate2, binding : float
+        As in `hermite_step`. If rate2 is not finite, two bodies met, and the state is left as it was.
+    """
+    n = gm.size - 1
+    for i in range(n):
+        for k in range(3):
+            x_before[i, k] = x[i, k]
+            v_before[i, k] = v[i, k]
+    weight = 0.5 * stages[0]
+    for s in range(stages.size):
+        for i in range(n):
+            for k in range(3):
+                v[i, k] += weight * dt * d[0, i, k]
+        for i in range(n):
+            for k in range(3):
+                x[i, k] += stages[s] * dt * v[i, k]
+        evaluate(1, gm, x, v, d, body, geometry, pairs)
+        following = stages[s + 1] if s + 1 < stages.size else 0.0
+        weight = 0.5 * (stages[s] + following)
+    for i in range(n):
+        for k in range(3):
+            v[i, k] += weight * dt * d[0, i, k]
+    rate2, binding = survey_pairs(gm, x, v, pairs)
+    if not rate2 < math.inf:
+        for i in range(n):
+            for k in range(3):
+                x[i, k] = x_before[i, k]
+                v[i, k] = v_before[i, k]
+    return rate2, binding
+
+
+@inlined_kernel
+def logh_step(
+    stages: FloatArray,
     binding_energy: float,
     gm: FloatArray,
     x: FloatArray,
@@ -222,29 +282,25 @@ def composition_step(
     pairs: FloatArray,
     step: float,
 ) -> tuple[float, float, float]:
-    """Advance with a composition of leapfrogs.
+    """Advance with a composition of leapfrogs of the logarithmic Hamiltonian, each drift-kick-drift.
+
+    The order matters: kick-drift-kick leaves the conic of two bodies.
 
     Parameters
     ----------
-    stages : array of shape (n_stages,)
-        Weights of the leapfrogs; their sum is 1.
-    transformed : bool
-        Whether the step is one of the logarithmic Hamiltonian, or of physical time.
+    stages, gm, x, v, x_before, v_before, body, geometry, pairs
+        As in `composition_step`.
     binding_energy : float
-        Minus the initial energy, times G; used by the logarithmic Hamiltonian.
-    gm, x, v, body, geometry, pairs
-        As in `hermite_step`; `pairs` describes the end of the step.
+        Minus the initial energy, times G.
     d : array of shape (>= 1, N - 1, 3)
-        Accelerations at the start of the step, changed in place to those at its end.
-    x_before, v_before : arrays of shape (N - 1, 3)
-        Scratch: the state to return to.
+        Scratch for accelerations.
     step : float
-        Step, in time, or in time x energy x G for the logarithmic Hamiltonian.
+        Step, in time x energy x G.
 
     Returns
     -------
     rate2, binding : float
-        As in `hermite_step`. If rate2 is not finite, two bodies met, and the state is left as it was.
+        As in `composition_step`.
     elapsed : float
         Physical time that the step took.
     """
@@ -254,33 +310,23 @@ def composition_step(
             x_before[i, k] = x[i, k]
             v_before[i, k] = v[i, k]
     elapsed = 0.0
-    weight = 0.5 * stages[0]
-    for s in range(stages.size):
-        kick = weight * step
-        if transformed:
-            _, potential = energies(gm, x, v)
-            kick /= potential
-        for i in range(n):
-            for k in range(3):
-                v[i, k] += kick * d[0, i, k]
-        drift = stages[s] * step
-        if transformed:
-            kinetic, _ = energies(gm, x, v)
-            drift /= kinetic + binding_energy
+    for s in range(stages.size + 1):
+        before = stages[s - 1] if s > 0 else 0.0
+        following = stages[s] if s < stages.size else 0.0
+        kinetic, _ = energies(gm, x, v)
+        drift = 0.5 * (before + following) * step / (kinetic + binding_energy)
         elapsed += drift
         for i in range(n):
             for k in range(3):
                 x[i, k] += drift * v[i, k]
+        if s == stages.size:
+            break
         evaluate(1, gm, x, v, d, body, geometry, pairs)
-        following = stages[s + 1] if s + 1 < stages.size else 0.0
-        weight = 0.5 * (stages[s] + following)
-    kick = weight * step
-    if transformed:
         _, potential = energies(gm, x, v)
-        kick /= potential
-    for i in range(n):
-        for k in range(3):
-            v[i, k] += kick * d[0, i, k]
+        kick = stages[s] * step / potential
+        for i in range(n):
+            for k in range(3):
+                v[i, k] += kick * d[0, i, k]
     rate2, binding = survey_pairs(gm, x, v, pairs)
     if not rate2 < math.inf:
         for i in range(n):

@@ -37,7 +37,7 @@ STEPS_BETWEEN_DECISIONS = 8
 _LEAST_HARDNESS = 0.05
 
 # The network sees these numbers; `features` says what they are.
-N_FEATURES = 9
+N_FEATURES = 10
 N_HIDDEN = 10
 N_WEIGHTS = (N_FEATURES + 1) * N_HIDDEN + (N_HIDDEN + 1) * N_HIDDEN + N_HIDDEN + 1
 # The factor of a decision lies between exp(-_WIDEST) and exp(_WIDEST).
@@ -90,7 +90,8 @@ def features(
     5. Logarithm of the tolerance.
     6. Logarithm of the energy error so far over the tolerance.
     7. Logarithm of the time that is left, in units of the time scale of the whole system.
-    8. Number of bodies, as a logarithm.
+    8. Logarithm of the time that is left, in units of the time scale of the fastest pair: how many steps to go.
+    9. Number of bodies, as a logarithm.
 
     Parameters
     ----------
@@ -138,7 +139,8 @@ def features(
     out[5] = 0.1 * math.log(tolerance) + 1.4
     out[6] = 0.2 * math.log(min(max(energy_error / tolerance, 1e-6), 1e3)) + 1.0
     out[7] = 0.25 * math.log(max(time_left * dynamical_rate, 1e-3)) - 0.5
-    out[8] = math.log(n / 3.0)
+    out[8] = 0.2 * math.log(max(time_left * math.sqrt(fastest), 1e-3)) - 1.0
+    out[9] = math.log(n / 3.0)
 
 
 @inlined_kernel
