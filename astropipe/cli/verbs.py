@@ -56,6 +56,7 @@ VERBS = (
         "triples-catalog or trajectories",
         chunked=True,
     ),
+    Verb("nbody", "train", "Train a policy that chooses the time step.", (), "none", "policy"),
     Verb(
         "nbody",
         "evaluate",

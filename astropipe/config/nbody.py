@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from astropipe.config.base import Section
+from astropipe.config.base import Section, nearest
+
+Defect = Literal["epsilon_restarts", "seed_frozen", "seeds_overlap", "error_fades", "raw_state"]
+DEFECTS: tuple[Defect, ...] = get_args(Defect)
 
 
 class SimulateConfig(Section):
@@ -82,6 +85,37 @@ class IntegrateConfig(Section):
     )
 
 
+class TrainConfig(Section):
+    """Settings of ``astropipe nbody train``: which policy, and how long it learns."""
+
+    policy: Literal["astropipe", "paper"] = Field(
+        "astropipe",
+        description="what is trained: the time step of this package, or the agent of Saz Ulibarrena & Portegies Zwart "
+        "(2025) with which it is compared",
+    )
+    generations: int = Field(200, ge=1, description="generations of the evolution strategy, for policy astropipe")
+    population: int = Field(24, ge=4, description="candidates of a generation, for policy astropipe")
+    systems: int = Field(
+        12, ge=1, description="systems of each kind and tolerance in a generation, for policy astropipe"
+    )
+    episodes: int = Field(2000, ge=1, description="episodes of training, for policy paper")
+    defects: tuple[Defect, ...] = Field(
+        DEFECTS,
+        description="faults of the published code that are kept, for policy paper; [] mends all of them",
+    )
+
+    @field_validator("defects", mode="before")
+    @classmethod
+    def _defects_are_known(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        for name in value:
+            if name not in DEFECTS:
+                raise ValueError(f"there is no defect {name!r}; {nearest(str(name), DEFECTS)}")
+        # Equal settings make equal files, whatever the order of the names.
+        return tuple(name for name in DEFECTS if name in value)
+
+
 class EvaluateConfig(Section):
     """Settings of ``astropipe nbody evaluate``: what counts as a failure."""
 
@@ -98,4 +132,5 @@ class NbodyConfig(Section):
 
     simulate: SimulateConfig = Field(SimulateConfig(), description="initial conditions")
     integrate: IntegrateConfig = Field(IntegrateConfig(), description="integration")
+    train: TrainConfig = Field(TrainConfig(), description="training of a policy of the time step")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="quality of a catalog")

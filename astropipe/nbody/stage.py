@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import numpy as np
 from astropy.table import Table
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
-from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
+from astropipe.artifacts.provenance import package_versions
+from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig, TrainConfig
 from astropipe.nbody.catalog import triples_catalog
 from astropipe.nbody.checks import check_systems
 from astropipe.nbody.ensembles import Ensemble, make_ensemble, time_quantity
@@ -19,8 +21,9 @@ from astropipe.nbody.evaluation import quality
 from astropipe.nbody.integration import Integration, IntegrationResult, Options, Trajectory
 from astropipe.nbody.pausing import run_in_spells
 from astropipe.nbody.policy import SHIPPED, read_policy
+from astropipe.nbody.policy_artifact import PolicyRecord, write_policy
 from astropipe.runtime.checkpoint import Checkpoint
-from astropipe.runtime.errors import InputError, QualityError, UsageError
+from astropipe.runtime.errors import InputError, MissingDependencyError, QualityError, UsageError
 from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.shipped import weights_file
 
@@ -42,6 +45,11 @@ CITATIONS = {
     "saz-ulibarrena": ("SazUlibarrena2025",),
     "plummer": ("Plummer1911", "Aarseth1974"),
     "named": (),
+}
+# Of each policy: the module of its `train_policy`, the setting that counts the steps of its training, its citations.
+_TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "astropipe": ("astropipe.nbody.training", "generations", ("SazUlibarrena2025", "Ros2008", "Nitadori2008")),
+    "paper": ("astropipe.nbody.paper.verb", "episodes", ("SazUlibarrena2025",)),
 }
 
 
@@ -202,6 +210,59 @@ def _write_trajectories(
         artifact.write_array("velocities", trajectory.velocities)
 
 
+def train(inputs: Sequence[Path], output: Path, config: TrainConfig, run: Run) -> str:
+    """Train a policy of the time step and write it as a ``policy`` artifact.
+
+    An interrupted run leaves a checkpoint beside the output; resumed, it ends with the same bytes as an
+    uninterrupted one.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        None: the systems to learn from are made in the training.
+    output : Path
+        The artifact.
+    config : TrainConfig
+        Which policy, and how long it learns.
+    run : Run
+        Gives the seed, and what to do with a checkpoint.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    MissingDependencyError
+        If a library of the training is not installed.
+    InterruptedRunError
+        If the run was interrupted; a checkpoint is kept.
+    """
+    module, steps, citations = _TRAININGS[config.policy]
+    train_policy = _training_of(module)
+    provenance = Provenance.of_run("nbody.train", config, run, citations=citations)
+    provenance = replace(provenance, packages={**provenance.packages, **package_versions("training")})
+    checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
+    with run.progress(f"policy {config.policy}", getattr(config, steps), steps) as reporter:
+        record = train_policy(config, run.seed, checkpoint=checkpoint, progress=reporter)
+    write_policy(output, record, provenance)
+    run.discard_checkpoint(output)
+    return f"{record['title']}, {getattr(config, steps)} {steps}"
+
+
+def _training_of(module: str) -> Callable[..., PolicyRecord]:
+    """Return the function of a training, whose libraries only it needs."""
+    try:
+        return importlib.import_module(module).train_policy  # type: ignore[no-any-return]
+    except ImportError as error:
+        if error.name is None or error.name.split(".")[0] == "astropipe":
+            raise
+        raise MissingDependencyError(
+            f"nbody train needs {error.name}; install it with pip install 'astropipe[nbody,training]'"
+        ) from error
+
+
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
     """Measure errors, failures, cost and outcomes of catalogs and write them as a ``metrics`` artifact.
 
@@ -244,4 +305,3 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
             "nbody.integrate.tolerance"
         )
     return f"{len(inputs)} catalogs, at most {failed[worst]:.2%} failed systems"
-

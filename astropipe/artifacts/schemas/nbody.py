@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from astropipe.artifacts.schemas.base import Field, Schema, trained_model
 
 
@@ -21,6 +23,26 @@ def _mass(name: str, description: str, *dims: str) -> Field:
     return Field(name, description, unit="Msun", or_dimensionless=True, dims=dims)
 
 
+_POLICY = trained_model("policy", "1.1", "Trained policy that chooses the time step of an integrator")
+_POLICY = replace(
+    _POLICY,
+    datasets=(
+        *_POLICY.datasets,
+        Field(
+            "curve/*",
+            "learning curve, one dataset a column: one number for each step of the training",
+            dims=("step",),
+            required=False,
+        ),
+        Field(
+            "tests/*",
+            "tests between the steps, on which the weights were chosen, one dataset a column",
+            dims=("test",),
+            required=False,
+        ),
+    ),
+)
+
 SCHEMAS = (
     Schema(
         "systems",
@@ -39,7 +61,7 @@ SCHEMAS = (
         ),
         rows="system",
     ),
-    trained_model("policy", "1.0", "Trained policy that chooses the time step of an integrator"),
+    _POLICY,
     Schema(
         "trajectories",
         "1.0",

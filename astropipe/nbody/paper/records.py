@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any, TypedDict
+from typing import Any
 
-from astropipe.nbody.arrays import FloatArray
 from astropipe.nbody.paper.agent import AgentConfig, Learned
 from astropipe.nbody.paper.environment import MENDED_TRAINING, PUBLISHED_TRAINING
-from astropipe.nbody.paper.policy import EVALUATION_DECISIONS, Float32Array, Network, evaluate, network_of
-from astropipe.nbody.paper.task import Defects, TaskConfig
+from astropipe.nbody.paper.policy import EVALUATION_DECISIONS, Network, evaluate, network_of
+from astropipe.nbody.paper.task import AS_PUBLISHED, MENDED, Defects, TaskConfig
+from astropipe.nbody.policy_artifact import PolicyRecord
 from astropipe.runtime.errors import InputError, UsageError
 
 # Scores come from these, none of which a mended training sees; the published one trains on the first.
 PAPER_SEEDS, HELD_OUT_SEEDS = range(100), range(1000, 1200)
 _METHOD = "paper-dqn"
-
-
-class PolicyRecord(TypedDict):
-    """What a ``policy`` artifact holds.
-
-    Attributes
-    ----------
-    weights : dict of str to array
-        Datasets ``weights/NAME``.
-    architecture, training, domain : str
-        JSON texts.
-    curve, tests : dict of str to array
-        Columns of the tables of training episodes and of test episodes.
-    scores : list of tuple
-        Rows ``measure``, ``value``, ``unit`` of the catalog.
-    """
-
-    weights: dict[str, Float32Array]
-    architecture: str
-    training: str
-    domain: str
-    curve: dict[str, FloatArray]
-    tests: dict[str, FloatArray]
-    scores: list[tuple[str, float, str]]
 
 
 def record(config: AgentConfig, learned: Learned, seed: int) -> PolicyRecord:
@@ -77,6 +53,7 @@ def record(config: AgentConfig, learned: Learned, seed: int) -> PolicyRecord:
         "decisions": EVALUATION_DECISIONS,
     }
     return PolicyRecord(
+        title=f"{_title(defects)}, seed {seed}",
         weights=learned.network.arrays(),
         architecture=json.dumps(architecture),
         training=json.dumps(training),
@@ -85,6 +62,16 @@ def record(config: AgentConfig, learned: Learned, seed: int) -> PolicyRecord:
         tests=learned.tests,
         scores=_scores(learned.network, config.task),
     )
+
+
+def _title(defects: Defects) -> str:
+    """Return which defects a training had, in few words."""
+    if defects in (AS_PUBLISHED, MENDED):
+        return "as published" if defects == AS_PUBLISHED else "all mended"
+    kept = {name: bool(value) for name, value in asdict(defects).items()}
+    few = sum(kept.values()) < 3
+    names = [name.replace("_", " ") for name, value in kept.items() if value == few]
+    return f"{'kept' if few else 'mended'}: {', '.join(names)}"
 
 
 def _scores(network: Network, task: TaskConfig) -> list[tuple[str, float, str]]:
