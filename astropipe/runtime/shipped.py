@@ -40,6 +40,11 @@ def data_file(relative: str) -> Path:
     return path
 
 
+def weights_folder() -> Path:
+    """Return the folder of the shipped models."""
+    return _PACKAGE / "weights"
+
+
 def weights_file(name: str) -> Path:
     """Return the path of one shipped trained model.
 
@@ -53,7 +58,7 @@ def weights_file(name: str) -> Path:
     InputError
         If the file is not there: the installation is incomplete.
     """
-    path = _PACKAGE / "weights" / name
+    path = weights_folder() / name
     if not path.is_file():
         raise InputError(f"the shipped model {path} is missing; reinstall astropipe")
     return path

@@ -230,7 +230,7 @@ def test_cite_names_what_a_file_was_made_with(
     capsys.readouterr()
     assert run(monkeypatch, "cite", str(catalog)) == 0
     text = capsys.readouterr().out
-    assert "{Makino1992," in text and "{Agekyan1967," in text and "{DESI2025," not in text
+    assert "{Nitadori2008," in text and "{Agekyan1967," in text and "{DESI2025," not in text
 
 
 def test_every_citation_that_the_stages_use_has_an_entry() -> None:
