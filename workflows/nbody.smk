@@ -65,7 +65,8 @@ rule simulate:
 
 rule integrate:
     input:
-        "<results>/nbody/{ensemble}/systems.h5",
+        JOBS.get_policy_files,
+        systems="<results>/nbody/{ensemble}/systems.h5",
     output:
         ensure(
             "<results>/nbody/{ensemble}/chunks/{chunk}-of-{chunks}.h5", non_empty=True
@@ -85,7 +86,7 @@ rule integrate:
         seed=CONFIG.seed,
         settings=JOBS.get_integrate_options,
     shell:
-        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        "exec astropipe nbody integrate {input.systems:q} --output {output:q} {params.settings} --seed {params.seed}"
         " --chunk {wildcards.chunk}/{wildcards.chunks} --threads {threads} --resume --force > {log:q} 2>&1"
 
 
@@ -112,7 +113,8 @@ rule gather:
 
 rule trajectories:
     input:
-        "<results>/nbody/{ensemble}/systems.h5",
+        JOBS.get_policy_files,
+        systems="<results>/nbody/{ensemble}/systems.h5",
     output:
         ensure("<results>/nbody/{ensemble}/trajectories.h5", non_empty=True),
     log:
@@ -130,7 +132,7 @@ rule trajectories:
         seed=CONFIG.seed,
         settings=JOBS.get_integrate_options,
     shell:
-        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        "exec astropipe nbody integrate {input.systems:q} --output {output:q} {params.settings} --seed {params.seed}"
         " --threads {threads} --resume --force > {log:q} 2>&1"
 
 

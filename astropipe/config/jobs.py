@@ -17,18 +17,19 @@ from astropipe.config.nbody import IntegrateConfig, SimulateConfig
 from astropipe.config.root import Config
 from astropipe.runtime.errors import UsageError
 from astropipe.runtime.run import as_options
-from astropipe.runtime.shipped import data_file
+from astropipe.runtime.shipped import data_file, weights_file
 
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 2, "inference": 2, "plots": 2}
+CODE = {"nbody": 3, "inference": 2, "plots": 2}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800
-# As measured: arrays of the size of the result that a process holds at its peak (finished systems, the block that
-# joins them, the checkpoint), and what a system costs beside its bodies (its random stream, its row).
+# As measured: arrays of the size of the result that a process holds at its peak (those of the run, the result, the
+# checkpoint), what a run carries for each body, and what a system costs beside its bodies (its random stream, its row).
 _COPIES = 4
+_RUN_NUMBERS = 130
 _SYSTEM_BYTES = 4000
 # Bodies of a family; that of Plummer spheres is a setting. Of named systems, more than any has.
 _BODIES = {"agekyan-anosova": 3, "saz-ulibarrena": 3, "named": 16}
@@ -178,6 +179,13 @@ class Jobs:
         named = simulate_settings(self.config, wildcards.ensemble).family == "named"
         return [relative(data_file("orbits/named-systems.ecsv"))] if named else []
 
+    def get_policy_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the policy of the time step by which an ensemble is integrated, where it is a learned one."""
+        settings = integrate_settings(self.config, wildcards.ensemble)
+        if settings.timestep != "learned" or settings.dt is not None:
+            return []
+        return [relative(weights_file("nbody-timestep.h5")) if settings.policy is None else settings.policy]
+
     def published_constraints(self) -> str:
         """Return the table of published values with which posteriors are compared."""
         return relative(data_file("published-constraints/constraints.ecsv"))
@@ -230,7 +238,7 @@ def _megabytes(settings: SimulateConfig, n_saved: int, attempt: int) -> int:
     """Return the memory of a process that holds an ensemble and its states at `n_saved` times."""
     systems = 1 if settings.family == "named" else settings.n_systems
     bodies = _BODIES.get(settings.family, settings.n_bodies)
-    # Masses, and 6 numbers a body at the start and at each saved time.
-    numbers = bodies * (1 + 6 * (1 + n_saved))
+    # Masses, and 6 numbers a body at the start and at each saved time; what a run carries from step to step.
+    numbers = bodies * (1 + 6 * (1 + n_saved)) + _RUN_NUMBERS * bodies
     own = systems * (_SYSTEM_BYTES + _COPIES * 8 * numbers)
     return int((_BASE_MB + own / 1e6) * 2 ** (attempt - 1))

@@ -28,13 +28,38 @@ class SimulateConfig(Section):
 class IntegrateConfig(Section):
     """Settings of ``astropipe nbody integrate``: how, how long, and what is kept."""
 
-    method: Literal["hermite4", "leapfrog", "yoshida4", "yoshida6"] = Field("hermite4", description="integrator")
-    mu: float = Field(
-        0.01, gt=0, le=1, description="accuracy parameter of the variable step, in units of the shortest pair time"
+    method: Literal[
+        "auto",
+        "hermite4",
+        "hermite6",
+        "hermite8",
+        "leapfrog",
+        "yoshida4",
+        "yoshida6",
+        "logh2",
+        "logh4",
+        "logh6",
+    ] = Field("auto", description="integrator; auto: the Hermite scheme that is cheapest for the tolerance")
+    timestep: Literal["learned", "power", "shared", "fixed"] = Field(
+        "learned",
+        description="rule of the step: a learned policy, the rule from which it departs, AMUSE's rule (with mu), or "
+        "one step for all (dt)",
     )
-    dt: float | None = Field(
-        None, gt=0, description="fixed step instead, in the time unit of t_end; null for the variable step"
+    tolerance: float = Field(
+        1e-6, gt=0, lt=1, description="relative energy error to be held; for the rules learned and power"
     )
+    policy: str | None = Field(
+        None,
+        description="file of a policy artifact for the rule learned; null for the policy that comes with astropipe",
+    )
+    mu: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="accuracy parameter of the variable step, in units of the shortest pair time; null: from the "
+        "tolerance (the rule shared needs a value)",
+    )
+    dt: float | None = Field(None, gt=0, description="the step of the rule fixed, in the time unit of t_end")
     t_end: float | str = Field(
         10.0, description="end time: a number in N-body units, or a text with a unit such as 30 yr"
     )
@@ -69,6 +94,7 @@ class TrainConfig(Section):
         "(2025) with which it is compared",
     )
     generations: int = Field(200, ge=1, description="generations of the evolution strategy, for policy astropipe")
+    population: int = Field(24, ge=4, description="candidates of a generation, for policy astropipe")
     systems: int = Field(
         12, ge=1, description="systems of each kind and tolerance in a generation, for policy astropipe"
     )

@@ -30,7 +30,7 @@ class PosteriorConfig(Section):
 _ENSEMBLES = {
     "cold-starts": EnsembleConfig(
         simulate={"family": "agekyan-anosova", "n_systems": 2000},
-        integrate={"t_end": 100, "mu": 0.003, "stop_on_escape": True},
+        integrate={"t_end": 100, "stop_on_escape": True},
     ),
     "paper-triples": EnsembleConfig(
         simulate={"family": "saz-ulibarrena", "n_systems": 1000}, integrate={"t_end": "30 yr"}
@@ -40,7 +40,7 @@ _ENSEMBLES = {
     ),
     "pythagorean": EnsembleConfig(
         simulate={"family": "named", "name": "pythagorean"},
-        integrate={"t_end": 70, "mu": 0.001, "keep": "trajectories", "n_saved": 7001},
+        integrate={"t_end": 70, "tolerance": 1e-9, "keep": "trajectories", "n_saved": 7001},
     ),
     "outer-solar-system": EnsembleConfig(
         simulate={"family": "named", "name": "outer-solar-system"},

@@ -1,7 +1,8 @@
 """Orbits: few-body systems, integrators, outcomes.
 
 Inputs: `saz_ulibarrena_triple`, `agekyan_anosova`, `plummer_sphere`, `named_system`, collected by `stack`.
-Integration: `integrate` for one system, `integrate_batch` for many, with plain arrays or astropy Quantities.
+Integration: `integrate` for one system, `integrate_batch` for many, with plain arrays or astropy Quantities; an
+`Integration` can pause, be saved and go on. `from_rebound` and `to_rebound` exchange systems with REBOUND.
 Results: `classify` says who is bound to whom and who escapes, `triples_catalog` makes the table,
 `total_energy` and its neighbours in `astropipe.nbody.conserved` check them.
 """
@@ -14,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astropipe.nbody.catalog import triples_catalog
     from astropipe.nbody.conserved import angular_momentum, to_barycentre, total_energy
-    from astropipe.nbody.integration import IntegrationResult, integrate, integrate_batch
+    from astropipe.nbody.events import Event
+    from astropipe.nbody.integration import Integration, IntegrationResult, Options, integrate, integrate_batch
     from astropipe.nbody.outcomes import Outcome, classify
+    from astropipe.nbody.policy import Policy, read_policy
+    from astropipe.nbody.rebound_bridge import from_rebound, to_rebound
     from astropipe.nbody.systems import (
         agekyan_anosova,
         cold_start,
@@ -33,11 +37,18 @@ _HOMES = {
     "angular_momentum": "conserved",
     "to_barycentre": "conserved",
     "total_energy": "conserved",
+    "Event": "events",
+    "Integration": "integration",
     "IntegrationResult": "integration",
+    "Options": "integration",
     "integrate": "integration",
     "integrate_batch": "integration",
     "Outcome": "outcomes",
     "classify": "outcomes",
+    "Policy": "policy",
+    "read_policy": "policy",
+    "from_rebound": "rebound_bridge",
+    "to_rebound": "rebound_bridge",
     "agekyan_anosova": "systems",
     "cold_start": "systems",
     "named_system": "systems",
@@ -49,21 +60,28 @@ _HOMES = {
 }
 
 __all__ = [
+    "Event",
+    "Integration",
     "IntegrationResult",
+    "Options",
     "Outcome",
+    "Policy",
     "agekyan_anosova",
     "angular_momentum",
     "classify",
     "cold_start",
+    "from_rebound",
     "integrate",
     "integrate_batch",
     "named_system",
     "named_systems",
     "plummer_sphere",
+    "read_policy",
     "saz_ulibarrena_triple",
     "saz_ulibarrena_triple_legacy",
     "stack",
     "to_barycentre",
+    "to_rebound",
     "total_energy",
     "triples_catalog",
 ]

@@ -15,7 +15,7 @@ from astropipe.runtime.errors import UsageError
 DESCRIPTIONS = {
     "id": "Identifier of the system",
     "outcome": "Configuration at the end: interplay, binary, binary+escaper, hierarchical, ionised, partial-escape",
-    "status": "How the run ended: ok, escape, max-force-evaluations, step-underflow, collision",
+    "status": "How the run ended: ok, escape, tolerance-not-met, max-force-evaluations, step-underflow, collision",
     "time": "Time at the end of the run",
     "lifetime": "Time at which the run stopped because a body had escaped; NaN where none had",
     "escaper": "Index of the outermost escaping body; masked where none escapes",
@@ -30,7 +30,9 @@ DESCRIPTIONS = {
     "closest_time": "Time of the closest approach",
     "energy_error": "Absolute relative error of the energy at the end",
     "angular_momentum_error": "Absolute relative error of the angular momentum at the end",
-    "force_evaluations": "Evaluations of all forces of the system",
+    "force_evaluations": "Evaluations of all forces of the system, with those that were thrown away",
+    "redone_evaluations": "Evaluations that were thrown away by the guard of the tolerance and by repetitions",
+    "restarts": "How often the run started again with smaller steps",
 }
 
 
@@ -99,6 +101,8 @@ def triples_catalog(
         "energy_error": result.energy_error,
         "angular_momentum_error": result.angular_momentum_error,
         "force_evaluations": result.force_evaluations,
+        "redone_evaluations": result.redone_evaluations,
+        "restarts": result.restarts,
     }
     catalog = QTable(columns)
     for name, description in DESCRIPTIONS.items():

@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray
-from astropipe.nbody.steps import STAGES
+from astropipe.nbody.policy import LOWEST_TOLERANCE
+from astropipe.nbody.steps import METHODS
+from astropipe.nbody.timesteps import RULES
 from astropipe.runtime.errors import InputError, UsageError
 
 
@@ -73,20 +75,38 @@ def _first_coincident_pair(positions: FloatArray) -> tuple[int, int, int] | None
 
 
 def check_options(
-    method: str, mu: float, dt: float | None, t_start: float, t_end: float, max_force_evaluations: int
+    method: str,
+    rule: str,
+    tolerance: float,
+    mu: float | None,
+    dt: float | None,
+    t_start: float,
+    t_end: float,
+    max_force_evaluations: int,
 ) -> None:
     """Refuse options that make no sense.
 
     Raises
     ------
     UsageError
-        For an unknown method, mu, dt or max_force_evaluations not positive, an end before the start.
+        For an unknown method or rule, a tolerance out of reach, mu, dt or max_force_evaluations not positive, a rule
+        without its number, an end before the start.
     """
-    if method not in STAGES:
-        raise UsageError(f"method {method!r} is not known; choose one of {', '.join(STAGES)}")
-    for name, value in (("mu", mu), ("dt", dt)):
-        if value is not None and not 0.0 < value < math.inf:
-            raise UsageError(f"{name} = {value} must be positive and finite")
+    for what, value, known in (("method", method, METHODS), ("timestep", rule, RULES)):
+        if value not in known:
+            raise UsageError(f"{what} {value!r} is not known; choose one of {', '.join(known)}")
+    for name, number in (("mu", mu), ("dt", dt)):
+        if number is not None and not 0.0 < number < math.inf:
+            raise UsageError(f"{name} = {number} must be positive and finite")
+    if rule == "shared" and mu is None:
+        raise UsageError("timestep 'shared' needs its accuracy parameter mu, for example mu=0.01")
+    if rule == "fixed" and dt is None:
+        raise UsageError("timestep 'fixed' needs its step dt")
+    if rule in ("power", "learned") and not LOWEST_TOLERANCE <= tolerance < 1.0:
+        raise UsageError(
+            f"tolerance = {tolerance} is out of reach: double precision allows {LOWEST_TOLERANCE:g}, and 1 asks for "
+            "nothing; choose a value between"
+        )
     if not (math.isfinite(t_start) and math.isfinite(t_end) and t_end >= t_start):
         raise UsageError(
             f"t_end = {t_end} must be finite and not before t_start = {t_start}; "

@@ -85,48 +85,25 @@ def to_barycentre(masses: ArrayLike, positions: ArrayLike, velocities: ArrayLike
     return x - barycentre(masses, x)[..., None, :], v - barycentre(masses, v)[..., None, :]
 
 
-def conservation_errors(
-    masses: ArrayLike,
-    before: tuple[ArrayLike, ArrayLike],
-    after: tuple[ArrayLike, ArrayLike],
-    *,
-    G: float = 1.0,
-) -> tuple[FloatArray, FloatArray]:
-    r"""Return the relative errors of energy and angular momentum between two states.
+def angular_momentum_scale(masses: ArrayLike, spin: ArrayLike, potential: ArrayLike) -> FloatArray:
+    r"""Return what errors of the angular momentum are relative to.
 
-    The scales are :math:`|E_0|` and :math:`|L_0|`. Where one vanishes (below 1e-12 of its natural scale: a
-    parabolic pair, a start from rest), the error is relative to the natural scale, which is :math:`|U_0|` for the
-    energy and :math:`G M^{5/2} |U_0|^{-1/2}` for the angular momentum. Massless bodies enter neither quantity:
-    their errors cannot be seen here, and a lone massive body among them has zero error.
+    That is :math:`|L|`, or, where it vanishes (below 1e-12 of its natural scale: a start from rest), the natural scale
+    :math:`M^{5/2} |U|^{-1/2}`, in units in which G = 1.
 
     Parameters
     ----------
     masses : array of shape (..., N)
-        Masses.
-    before, after : tuples of two arrays of shape (..., N, 3)
-        Positions and velocities of both states.
-    G : float
-        Gravitational constant.
-
-    Returns
-    -------
-    energy_error, angular_momentum_error : arrays of shape (...)
-        Absolute values.
+        Masses, or gravitational parameters.
+    spin : array of shape (..., 3)
+        Angular momentum.
+    potential : array of shape (...)
+        Absolute potential energy.
     """
-    start = _all_integrals(masses, *before, G)
-    end = _all_integrals(masses, *after, G)
-    potential = np.abs(start[..., 1])
-    energy_scale = np.abs(start[..., 0] + start[..., 1])
-    energy_scale = np.where(energy_scale > _NEGLIGIBLE * potential, energy_scale, potential)
-    spin_scale = np.linalg.norm(start[..., 2:], axis=-1)
+    size = np.linalg.norm(np.asarray(spin), axis=-1)
     total = np.asarray(masses, dtype=np.float64).sum(axis=-1)
-    natural = G * total**2.5 / np.sqrt(np.where(potential > 0.0, potential, np.inf))
-    spin_scale = np.where(spin_scale > _NEGLIGIBLE * natural, spin_scale, natural)
-    energy_change = np.abs((end[..., 0] - start[..., 0]) + (end[..., 1] - start[..., 1]))
-    spin_change = np.linalg.norm(end[..., 2:] - start[..., 2:], axis=-1)
-    return _ratio(energy_change, energy_scale), _ratio(spin_change, spin_scale)
-
-
-def _ratio(change: FloatArray, scale: FloatArray) -> FloatArray:
-    """Return change / scale, and 0 where there is no scale because nothing interacts."""
-    return np.where(scale > 0.0, change / np.where(scale > 0.0, scale, 1.0), 0.0)
+    depth = np.asarray(potential, dtype=np.float64)
+    natural = total**2.5 / np.sqrt(np.where(depth > 0.0, depth, 1.0))
+    scale: FloatArray = np.where(size > _NEGLIGIBLE * natural, size, natural)
+    # Without mass to speak of there is no angular momentum to be wrong.
+    return np.where(scale > 0.0, scale, 1.0)

@@ -14,22 +14,33 @@ from astropy.table import Table
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.artifacts.provenance import package_versions
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig, TrainConfig
-from astropipe.nbody.blocks import integrate_blocks
 from astropipe.nbody.catalog import triples_catalog
 from astropipe.nbody.checks import check_systems
 from astropipe.nbody.ensembles import Ensemble, make_ensemble, time_quantity
 from astropipe.nbody.evaluation import quality
-from astropipe.nbody.integration import IntegrationResult, Trajectory
+from astropipe.nbody.integration import Integration, IntegrationResult, Options, Trajectory
+from astropipe.nbody.pausing import run_in_spells
+from astropipe.nbody.policy import SHIPPED, read_policy
 from astropipe.nbody.policy_artifact import PolicyRecord, write_policy
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InputError, MissingDependencyError, QualityError, UsageError
 from astropipe.runtime.run import Run, checkpoint_path
+from astropipe.runtime.shipped import weights_file
 
 CITATIONS = {
-    "hermite4": ("Makino1992", "PortegiesZwart2018"),
+    "hermite4": ("Makino1992",),
+    "hermite6": ("Nitadori2008",),
+    "hermite8": ("Nitadori2008",),
     "leapfrog": ("Verlet1967",),
     "yoshida4": ("Yoshida1990",),
     "yoshida6": ("Yoshida1990",),
+    "logh2": ("Mikkola1999", "Preto1999"),
+    "logh4": ("Mikkola1999", "Preto1999", "Yoshida1990"),
+    "logh6": ("Mikkola1999", "Preto1999", "Yoshida1990"),
+    "learned": ("SazUlibarrena2025", "Ros2008"),
+    "power": ("PortegiesZwart2018",),
+    "shared": ("PortegiesZwart2018",),
+    "fixed": (),
     "agekyan-anosova": ("Agekyan1967",),
     "saz-ulibarrena": ("SazUlibarrena2025",),
     "plummer": ("Plummer1911", "Aarseth1974"),
@@ -37,7 +48,7 @@ CITATIONS = {
 }
 # Of each policy: the module of its `train_policy`, the setting that counts the steps of its training, its citations.
 _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "astropipe": ("astropipe.nbody.training", "generations", ()),
+    "astropipe": ("astropipe.nbody.training", "generations", ("SazUlibarrena2025", "Ros2008", "Nitadori2008")),
     "paper": ("astropipe.nbody.paper.verb", "episodes", ("SazUlibarrena2025",)),
 }
 
@@ -116,13 +127,15 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
         raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} of {path} is empty: it has {total} systems only")
     if config.label is not None:
         ensemble = replace(ensemble, title=f"{config.label}: {ensemble.title}")
-    cited = (*made_with, *CITATIONS[config.method])
-    provenance = Provenance.of_run("nbody.integrate", config, run, inputs=inputs, citations=cited)
     t_end, options = _options(config, ensemble)
+    integration = Integration(ensemble.masses, ensemble.positions, ensemble.velocities, t_end, options, single=False)
+    cited = (*made_with, *CITATIONS[integration.method], *CITATIONS[integration.rule])
+    provenance = Provenance.of_run("nbody.integrate", config, run, inputs=_inputs(path, config), citations=cited)
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
-    with run.progress(f"{path.name} {config.method}", len(ensemble.catalog), "systems") as reporter:
-        result = integrate_blocks(ensemble, t_end, options, checkpoint, reporter)
-    wrong = ~(np.abs(result.energy_error) <= config.max_energy_error)
+    with run.progress(f"{path.name} {integration.method}", len(ensemble.catalog), "systems") as reporter:
+        run_in_spells(integration, checkpoint, reporter)
+    result = integration.result()
+    wrong = np.isin(result.status, ("ok", "escape")) & ~(np.abs(result.energy_error) <= config.max_energy_error)
     result = replace(result, status=np.where(wrong, "energy-error", result.status))
     if result.trajectory is None:
         _write_catalog(output, ensemble, result, provenance)
@@ -145,17 +158,28 @@ def _read_systems(path: Path) -> tuple[Ensemble, tuple[str, ...]]:
     return ensemble, made_with
 
 
-def _options(config: IntegrateConfig, ensemble: Ensemble) -> tuple[Any, dict[str, Any]]:
+def _inputs(path: Path, config: IntegrateConfig) -> list[Path]:
+    """Return the files that a run reads: the systems, and the policy, also the one that comes with astropipe."""
+    if config.timestep != "learned" or config.dt is not None:
+        return [path]
+    return [path, weights_file(SHIPPED) if config.policy is None else Path(config.policy)]
+
+
+def _options(config: IntegrateConfig, ensemble: Ensemble) -> tuple[Any, Options]:
+    """Return t_end and the options of `integrate_batch`, in the units of the ensemble."""
     t_end = time_quantity("nbody.integrate.t_end", config.t_end, has_units=ensemble.has_units)
-    options: dict[str, Any] = {
-        "method": config.method,
-        "mu": config.mu,
-        "dt": None if config.dt is None else config.dt * getattr(t_end, "unit", 1),
-        "max_force_evaluations": config.max_force_evaluations,
-        "stop_on_escape": config.stop_on_escape,
-    }
-    if config.keep == "trajectories":
-        options["save_times"] = np.linspace(0, 1, config.n_saved) * t_end
+    read = config.policy is not None and config.timestep == "learned" and config.dt is None
+    options = Options(
+        tolerance=config.tolerance,
+        method=config.method,
+        timestep=config.timestep,
+        mu=config.mu,
+        dt=None if config.dt is None else config.dt * getattr(t_end, "unit", 1),
+        policy=read_policy(str(config.policy)) if read else None,
+        max_force_evaluations=config.max_force_evaluations,
+        stop_on_escape=config.stop_on_escape,
+        save_times=np.linspace(0, 1, config.n_saved) * t_end if config.keep == "trajectories" else None,
+    )
     return t_end, options
 
 
@@ -277,6 +301,7 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
     if config.max_failure_fraction is not None and failed[worst] > config.max_failure_fraction:
         raise QualityError(
             f"{worst}: {failed[worst]:.2%} of the systems have an energy error above {config.failure_energy_error:g}; "
-            f"nbody.evaluate.max_failure_fraction allows {config.max_failure_fraction:.2%}: lower nbody.integrate.mu"
+            f"nbody.evaluate.max_failure_fraction allows {config.max_failure_fraction:.2%}: lower "
+            "nbody.integrate.tolerance"
         )
     return f"{len(inputs)} catalogs, at most {failed[worst]:.2%} failed systems"

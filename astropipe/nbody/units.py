@@ -45,8 +45,8 @@ def plain_arguments(arguments: Mapping[str, Any], G: Any) -> tuple[dict[str, Any
     Parameters
     ----------
     arguments : mapping
-        ``masses``, ``positions``, ``velocities``, and the times ``t_end``, ``t_start``, ``dt``, ``save_times``: all
-        Quantities or none. None and the default ``t_start = 0`` fit both.
+        ``masses``, ``positions``, ``velocities``, ``encounter_distance``, and the times ``t_end``, ``t_start``, ``dt``,
+        ``save_times``: all Quantities or none. None and the default ``t_start = 0`` fit both.
     G : float or Quantity
         Gravitational constant. With Quantities, the default of 1 stands for astropy's value.
 
@@ -84,7 +84,7 @@ def _convert(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments as numbers in Msun, au, au/yr and yr."""
     from astropy import units as u
 
-    internal = {"masses": "Msun", "positions": "au", "velocities": "au / yr"}
+    internal = {"masses": "Msun", "positions": "au", "velocities": "au / yr", "encounter_distance": "au"}
     plain = {}
     for name, value in arguments.items():
         try:

@@ -1,4 +1,4 @@
-"""Where the files that come with astropipe are: the measurements in ``data/``."""
+"""Where the files that come with astropipe are: the measurements in ``data/``, the models in ``astropipe/weights``."""
 
 from __future__ import annotations
 
@@ -37,4 +37,28 @@ def data_file(relative: str) -> Path:
             f"shipped data file {relative!r} is missing below {data_folder()}; "
             "reinstall astropipe or restore the file from the repository"
         )
+    return path
+
+
+def weights_folder() -> Path:
+    """Return the folder of the shipped models."""
+    return _PACKAGE / "weights"
+
+
+def weights_file(name: str) -> Path:
+    """Return the path of one shipped trained model.
+
+    Parameters
+    ----------
+    name : str
+        Name of the file in ``astropipe/weights``.
+
+    Raises
+    ------
+    InputError
+        If the file is not there: the installation is incomplete.
+    """
+    path = weights_folder() / name
+    if not path.is_file():
+        raise InputError(f"the shipped model {path} is missing; reinstall astropipe")
     return path

@@ -181,7 +181,7 @@ def test_quality_gate_ends_with_4_and_still_writes(
     systems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     catalog, metrics = str(tmp_path / "c.h5"), tmp_path / "m.h5"
-    coarse = ["--set", "nbody.integrate.mu=0.9", "--set", "nbody.integrate.t_end=20"]
+    coarse = ["--set", "nbody.integrate.timestep=power", "--set", "nbody.integrate.t_end=20"]
     assert run(monkeypatch, "nbody", "integrate", str(systems), *coarse, "-o", catalog) == 0
     gate = ["--set", "nbody.evaluate.failure_energy_error=1e-12", "--set", "nbody.evaluate.max_failure_fraction=0"]
     assert run(monkeypatch, "nbody", "evaluate", catalog, *gate, "-o", str(metrics)) == 4
@@ -230,7 +230,7 @@ def test_cite_names_what_a_file_was_made_with(
     capsys.readouterr()
     assert run(monkeypatch, "cite", str(catalog)) == 0
     text = capsys.readouterr().out
-    assert "{Makino1992," in text and "{Agekyan1967," in text and "{DESI2025," not in text
+    assert "{Nitadori2008," in text and "{Agekyan1967," in text and "{DESI2025," not in text
 
 
 def test_every_citation_that_the_stages_use_has_an_entry() -> None:

@@ -127,8 +127,8 @@ def test_config_show_is_yaml_that_can_be_given_again(
     assert yaml.safe_load(text)["nbody"]["integrate"]["mu"] == 0.5
     (tmp_path / "a.yaml").write_text(text)
     assert cli("config", "validate", tmp_path / "a.yaml") == 0
-    assert cli("config", "show", "nbody.integrate.mu") == 0
-    assert capsys.readouterr().out.endswith("0.01\n")
+    assert cli("config", "show", "nbody.integrate.tolerance") == 0
+    assert capsys.readouterr().out.endswith("1.0e-06\n")
     assert cli("config", "show", "nbody.integrte") == 2
 
 

@@ -29,7 +29,7 @@ def run(command: list[str], folder: Path) -> str:
 
 def test_python_example(tmp_path: Path) -> None:
     output = run([sys.executable, "-c", block("In Python")], tmp_path)
-    assert "ok returns to 3e-11" in output
+    assert "ok returns to 1e-11" in output
     # DESI DR2 (arXiv:2503.14738), eq. 17: 0.2975 +- 0.0086 and 101.54 +- 0.73.
     values = {name: float(value) for name, value in re.findall(r"^(\w+) = ([\d.]+)$", output, re.MULTILINE)}
     assert values["omega_m"] == pytest.approx(0.2975, abs=0.003)

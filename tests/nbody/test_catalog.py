@@ -23,7 +23,7 @@ def escape_and_binary() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_columns_and_values() -> None:
     systems = escape_and_binary()
-    run = integrate_batch(*systems, 1.0, stop_on_escape=True)
+    run = integrate_batch(*systems, 1.0, timestep="power", stop_on_escape=True)
     catalog = triples_catalog(systems[0], run, ids=[7, 9])
     assert catalog.colnames == list(DESCRIPTIONS)
     assert all(catalog[name].info.description for name in catalog.colnames)
@@ -46,7 +46,7 @@ def test_columns_and_values() -> None:
 
 def test_nothing_bound_is_masked_or_nan() -> None:
     m, x = np.ones((1, 3)), np.array([[[0.0, 0, 0], [10, 0, 0], [0, 10, 0]]])
-    catalog = triples_catalog(m, integrate_batch(m, x, x, 0.1))
+    catalog = triples_catalog(m, integrate_batch(m, x, x, 0.1, timestep="power"))
     assert list(catalog["outcome"]) == ["ionised"]
     assert all(catalog[name].mask.all() for name in ("escaper", "binary_primary", "binary_secondary"))
     assert np.isnan(catalog["semi_major_axis"]).all()
@@ -55,7 +55,8 @@ def test_nothing_bound_is_masked_or_nan() -> None:
 def test_units_are_those_of_the_result() -> None:
     systems = stack([saz_ulibarrena_triple(np.random.default_rng([2, i])) for i in range(5)])
     masses = systems.masses * u.Msun
-    run = integrate_batch(masses, systems.positions * u.au, systems.velocities * (u.km / u.s), 3e4 * u.day)
+    state = masses, systems.positions * u.au, systems.velocities * (u.km / u.s)
+    run = integrate_batch(*state, 3e4 * u.day, timestep="power")
     catalog = triples_catalog(masses, run)
     assert {catalog[name].unit for name in ("time", "lifetime", "period", "closest_time")} == {u.day}
     assert {catalog[name].unit for name in ("semi_major_axis", "closest_approach")} == {u.au}
@@ -67,7 +68,7 @@ def test_units_are_those_of_the_result() -> None:
 
 def test_foreign_results_are_refused() -> None:
     systems = escape_and_binary()
-    run = integrate_batch(*systems, 0.01)
+    run = integrate_batch(*systems, 0.01, timestep="power")
     with pytest.raises(UsageError, match="not of one batch"):
         triples_catalog(systems[0][:1], run)
     with pytest.raises(UsageError, match="have units"):

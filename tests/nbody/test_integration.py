@@ -82,7 +82,13 @@ def test_a_single_system_is_not_a_batch() -> None:
         ({"mu": np.nan}, "mu = nan must be positive"),
         ({"dt": -0.1}, "dt = -0.1 must be positive"),
         ({"dt": 0.0}, "dt = 0.0 must be positive"),
-        ({"method": "euler"}, "choose one of hermite4, leapfrog, yoshida4, yoshida6"),
+        ({"method": "euler"}, "choose one of hermite4, hermite6, hermite8, leapfrog, yoshida4"),
+        ({"timestep": "guessed"}, "choose one of fixed, shared, power, learned"),
+        ({"timestep": "shared"}, "needs its accuracy parameter mu"),
+        ({"timestep": "fixed"}, "needs its step dt"),
+        ({"tolerance": 1e-14}, "double precision allows 1e-12"),
+        ({"tolerance": 1.0}, "1 asks for nothing"),
+        ({"tolerance": np.nan}, "tolerance = nan"),
         ({"G": 0.0}, "G = 0.0 must be positive"),
         ({"max_force_evaluations": 0}, "at least 1"),
         ({"save_times": [0.5, 1.5]}, r"save_times\[1\] = 1.5 is not between"),
@@ -93,14 +99,14 @@ def test_a_single_system_is_not_a_batch() -> None:
 )
 def test_bad_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        integrate(MASSES, POSITIONS, VELOCITIES, **{"t_end": 1.0, **options})
+        integrate(MASSES, POSITIONS, VELOCITIES, **{"t_end": 1.0, "timestep": "power", **options})
 
 
 def test_input_arrays_are_not_changed() -> None:
     system = named_system("figure-eight")
     before = system.positions.copy()
-    integrate(system.masses, system.positions, system.velocities, 1.0)
-    integrate_batch(system.masses[None], system.positions[None], system.velocities[None], 1.0)
+    integrate(system.masses, system.positions, system.velocities, 1.0, timestep="power")
+    integrate_batch(system.masses[None], system.positions[None], system.velocities[None], 1.0, timestep="power")
     np.testing.assert_array_equal(system.positions, before)
 
 
@@ -116,7 +122,9 @@ def test_a_year_with_units() -> None:
     masses, positions, velocities = earth_and_sun()
     year = 2 * np.pi * np.sqrt((1 * u.au) ** 3 / (constants.G * masses.sum()))
     assert year.to_value(u.day) == pytest.approx(365.2563, abs=0.001)
-    run = integrate(masses, positions, velocities, year, mu=0.003, save_times=[0.25, 0.5] * year)
+    run = integrate(
+        masses, positions, velocities, year, timestep="power", tolerance=1e-9, save_times=[0.25, 0.5] * year
+    )
     assert run.positions.unit == u.au
     assert run.velocities.unit == u.km / u.s
     assert run.time.to_value(u.day) == pytest.approx(365.2563, abs=0.001)
@@ -130,9 +138,14 @@ def test_a_year_with_units() -> None:
 
 def test_the_unit_given_does_not_matter() -> None:
     masses, positions, velocities = earth_and_sun()
-    one = integrate(masses, positions, velocities, 0.3 * u.yr)
+    one = integrate(masses, positions, velocities, 0.3 * u.yr, timestep="power")
     other = integrate(
-        masses.to(u.kg), positions.to(u.m), velocities.to(u.cm / u.s), (0.3 * u.yr).to(u.s), t_start=0 * u.day
+        masses.to(u.kg),
+        positions.to(u.m),
+        velocities.to(u.cm / u.s),
+        (0.3 * u.yr).to(u.s),
+        timestep="power",
+        t_start=0 * u.day,
     )
     assert other.positions.unit == u.m
     np.testing.assert_allclose(other.positions.to_value(u.au), one.positions.value, rtol=1e-10, atol=1e-12)
@@ -144,14 +157,14 @@ def test_units_in_a_batch() -> None:
     one = integrate(masses, positions, velocities, 0.3 * u.yr, dt=1 * u.day)
     assert (batch.positions[0] == one.positions).all()
     assert batch.time.unit == u.yr
-    assert one.force_evaluations == 1 + 110  # 109.6 days
+    assert one.force_evaluations == 1 + 110 + 2  # 109.6 days, and the first step corrected three times
 
 
 def test_gravity_may_be_given_with_units() -> None:
     masses, positions, velocities = earth_and_sun()
-    plain = integrate(masses, positions, velocities, 0.3 * u.yr)
-    same = integrate(masses, positions, velocities, 0.3 * u.yr, G=constants.G)
-    none = integrate(masses, positions, velocities, 0.3 * u.yr, G=1e-20 * constants.G)
+    plain = integrate(masses, positions, velocities, 0.3 * u.yr, timestep="power")
+    same = integrate(masses, positions, velocities, 0.3 * u.yr, timestep="power", G=constants.G)
+    none = integrate(masses, positions, velocities, 0.3 * u.yr, timestep="power", G=1e-20 * constants.G)
     assert (plain.positions == same.positions).all()
     straight = positions + velocities * (0.3 * u.yr)
     np.testing.assert_allclose(none.positions.to_value(u.au), straight.to_value(u.au), rtol=1e-9)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +19,22 @@ from astropy.table import QTable
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.artifacts.merging import merge
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
-from astropipe.nbody import blocks, stage
+from astropipe.nbody import pausing, stage
+from astropipe.nbody.policy import ARCHITECTURE
 from astropipe.nbody.systems import named_system
-from astropipe.runtime.errors import InputError, InterruptedRunError, QualityError, UsageError
+from astropipe.nbody.timesteps import N_WEIGHTS
+from astropipe.runtime.errors import ArtifactError, InputError, InterruptedRunError, QualityError, UsageError
 from astropipe.runtime.run import Chunk, Run
 
 COLD = SimulateConfig(family="agekyan-anosova", n_systems=30)
-SHORT = IntegrateConfig(t_end=5.0)
+
+
+def settings(**changes: Any) -> IntegrateConfig:
+    """Settings that need no trained policy."""
+    return IntegrateConfig(**{"timestep": "power", "t_end": 5.0, **changes})
+
+
+SHORT = settings()
 
 
 @pytest.fixture
@@ -54,6 +67,8 @@ def test_threads_do_not_change_a_byte(tmp_path: Path, systems: Path) -> None:
         options = [
             "--set",
             "nbody.integrate.t_end=5",
+            "--set",
+            "nbody.integrate.timestep=power",
             "--output",
             f"{tmp_path}/{threads}.h5",
             "--threads",
@@ -63,29 +78,30 @@ def test_threads_do_not_change_a_byte(tmp_path: Path, systems: Path) -> None:
     assert (tmp_path / "1.h5").read_bytes() == (tmp_path / "2.h5").read_bytes()
 
 
+def _stop_at(monkeypatch: pytest.MonkeyPatch, look: int) -> None:
+    """Ask for a stop at one look, in spells of 100 force evaluations."""
+    monkeypatch.setattr(pausing, "_SHORT_S", 0.0)
+    monkeypatch.setattr(pausing, "_LONG_S", 1e9)
+    looks = iter(range(1, 10**9))
+    monkeypatch.setattr(pausing, "stop_requested", lambda: next(looks) == look)
+
+
 @pytest.mark.parametrize("keep", ["catalog", "trajectories"])
 def test_interrupted_and_resumed_gives_the_bytes_of_an_uninterrupted_run(
     tmp_path: Path, systems: Path, monkeypatch: pytest.MonkeyPatch, keep: str
 ) -> None:
-    config = IntegrateConfig(t_end=5.0, keep=keep, n_saved=11)
-    monkeypatch.setattr(blocks, "FIRST_BLOCK", 8)
-    monkeypatch.setattr(blocks, "_next_size", lambda size, seconds: size)
+    config = settings(keep=keep, n_saved=11)
     (tmp_path / "whole").mkdir()
     stage.integrate([systems], tmp_path / "whole" / "out.h5", config, Run())
     output = tmp_path / "out.h5"
-    looks = iter([False, False, True])
-    monkeypatch.setattr(blocks, "stop_requested", lambda: next(looks))
-    with pytest.raises(InterruptedRunError, match="16 of 30"):
-        stage.integrate([systems], output, config, Run())
-    assert not output.exists()
-    integrated = []
-    real = blocks.integrate_batch
-    monkeypatch.setattr(blocks, "stop_requested", lambda: False)
-    monkeypatch.setattr(
-        blocks, "integrate_batch", lambda m, *rest, **o: integrated.append(len(m)) or real(m, *rest, **o)
-    )
+    for resume, look in ((False, 4), (True, 3)):
+        _stop_at(monkeypatch, look)
+        with pytest.raises(InterruptedRunError, match="run again with --resume"):
+            stage.integrate([systems], output, config, Run(resume=resume))
+        assert not output.exists()
+        assert list(tmp_path.glob(".*checkpoint*"))
+    _stop_at(monkeypatch, 0)
     stage.integrate([systems], output, config, Run(resume=True))
-    assert sum(integrated) == 14, "finished systems must not be integrated again"
     assert output.read_bytes() == (tmp_path / "whole" / "out.h5").read_bytes()
     assert not list(tmp_path.glob(".*checkpoint*"))
 
@@ -93,14 +109,51 @@ def test_interrupted_and_resumed_gives_the_bytes_of_an_uninterrupted_run(
 def test_checkpoint_of_other_settings_is_refused(
     tmp_path: Path, systems: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "FIRST_BLOCK", 8)
-    monkeypatch.setattr(blocks, "_next_size", lambda size, seconds: size)
-    looks = iter([False, True])
-    monkeypatch.setattr(blocks, "stop_requested", lambda: next(looks))
+    _stop_at(monkeypatch, 2)
     with pytest.raises(InterruptedRunError):
         stage.integrate([systems], tmp_path / "out.h5", SHORT, Run())
     with pytest.raises(UsageError, match="another input, configuration or seed"):
-        stage.integrate([systems], tmp_path / "out.h5", IntegrateConfig(t_end=6.0), Run(resume=True))
+        stage.integrate([systems], tmp_path / "out.h5", settings(t_end=6.0), Run(resume=True))
+
+
+def test_a_signal_in_the_middle_of_one_long_system_loses_nothing(tmp_path: Path) -> None:
+    stage.simulate([], tmp_path / "s.h5", SimulateConfig(family="named", name="figure-eight"), Run())
+    # Tells when it has begun: a signal before Python is up would only end it.
+    program = """
+from astropipe.cli import main
+from astropipe.nbody import pausing
+
+ask = pausing.stop_requested
+
+def tell():
+    print("running", flush=True)
+    pausing.stop_requested = ask
+    return ask()
+
+pausing.stop_requested = tell
+main.run()
+"""
+    command = [sys.executable, "-c", program, "nbody", "integrate", str(tmp_path / "s.h5"), "--quiet"]
+    for option in ("timestep=power", "t_end=300000", "max_force_evaluations=1000000000"):
+        command += ["--set", f"nbody.integrate.{option}"]
+
+    def run(output: str, *more: str) -> subprocess.Popen[str]:
+        whole = [*command, "--output", str(tmp_path / output), *more]
+        return subprocess.Popen(whole, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    assert run("whole.h5").wait(timeout=300) == 0
+    interrupted = run("out.h5")
+    assert interrupted.stdout is not None
+    assert interrupted.stdout.readline() == "running\n"
+    time.sleep(0.3)
+    interrupted.send_signal(signal.SIGTERM)
+    _, message = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 77, message
+    assert "run again with --resume" in message
+    assert not (tmp_path / "out.h5").exists()
+    assert run("out.h5", "--resume").wait(timeout=300) == 0
+    with open_artifact(tmp_path / "whole.h5") as one, open_artifact(tmp_path / "out.h5") as other:
+        assert one.content_sha256 == other.content_sha256
 
 
 def test_label_tells_runs_of_the_same_systems_apart(tmp_path: Path, systems: Path) -> None:
@@ -115,7 +168,7 @@ def test_label_tells_runs_of_the_same_systems_apart(tmp_path: Path, systems: Pat
 
 def test_physical_units_reach_the_catalog(tmp_path: Path) -> None:
     stage.simulate([], tmp_path / "s.h5", SimulateConfig(family="saz-ulibarrena", n_systems=3), Run())
-    stage.integrate([tmp_path / "s.h5"], tmp_path / "c.h5", IntegrateConfig(t_end="2 yr"), Run())
+    stage.integrate([tmp_path / "s.h5"], tmp_path / "c.h5", settings(t_end="2 yr"), Run())
     table = QTable.read(tmp_path / "c.h5", path="catalog")
     assert np.all(table["time"] == 2 * units.yr)
     assert table["semi_major_axis"].unit.is_equivalent(units.au)
@@ -128,7 +181,7 @@ def test_physical_units_reach_the_catalog(tmp_path: Path) -> None:
 def test_jupiter_keeps_its_period(tmp_path: Path) -> None:
     # Jupiter's period in the outer Solar System: 11.862 yr (Allen's Astrophysical Quantities).
     stage.simulate([], tmp_path / "s.h5", SimulateConfig(family="named", name="outer-solar-system"), Run())
-    config = IntegrateConfig(t_end="118.62 yr", keep="trajectories", n_saved=11)
+    config = settings(t_end="118.62 yr", keep="trajectories", n_saved=11)
     stage.integrate([tmp_path / "s.h5"], tmp_path / "t.h5", config, Run())
     with open_artifact(tmp_path / "t.h5", "trajectories") as artifact:
         relative = artifact.array("positions")[0, :, 1] - artifact.array("positions")[0, :, 0]
@@ -138,7 +191,7 @@ def test_jupiter_keeps_its_period(tmp_path: Path) -> None:
 
 
 def test_wrong_energy_is_said_in_the_status(tmp_path: Path, systems: Path) -> None:
-    coarse = IntegrateConfig(t_end=20.0, mu=0.5, max_energy_error=1e-6)
+    coarse = settings(t_end=20.0, method="hermite4", timestep="shared", mu=0.5, max_energy_error=1e-6)
     stage.integrate([systems], tmp_path / "c.h5", coarse, Run())
     table = QTable.read(tmp_path / "c.h5", path="catalog")
     wrong = np.asarray(table["energy_error"]) > 1e-6
@@ -146,8 +199,63 @@ def test_wrong_energy_is_said_in_the_status(tmp_path: Path, systems: Path) -> No
     np.testing.assert_array_equal(table["status"] == "energy-error", wrong)
 
 
+def test_a_missed_tolerance_is_said_in_the_status_and_the_work_is_counted(tmp_path: Path) -> None:
+    stage.simulate([], tmp_path / "s.h5", SimulateConfig(n_systems=200), Run(seed=4))
+    stage.integrate([tmp_path / "s.h5"], tmp_path / "c.h5", settings(t_end=10.0, tolerance=1e-10), Run())
+    table = QTable.read(tmp_path / "c.h5", path="catalog")
+    missed = np.asarray(table["energy_error"]) > 1e-10
+    assert 0 < missed.sum() < 60
+    status = np.asarray(table["status"], dtype=str)
+    assert not missed[np.isin(status, ("ok", "escape"))].any()
+    assert missed[status == "tolerance-not-met"].all()
+    assert (status == "tolerance-not-met").any()
+    assert (table["redone_evaluations"] < table["force_evaluations"]).all()
+
+
+def _write_policy(path: Path, network: dict[str, object], n_weights: int) -> None:
+    with create_artifact(path, "policy", title="test", provenance=Provenance("test", {})) as artifact:
+        artifact.write_table(QTable(rows=[("cost", 1.0, "")], names=("measure", "value", "unit")))
+        artifact.write_array("weights/policy", np.zeros(n_weights))
+        for name, text in (("architecture", {"network": network}), ("training", {}), ("domain", {})):
+            artifact.write_text(name, json.dumps(text))
+
+
+def test_a_policy_of_ones_own_is_used_and_recorded(tmp_path: Path, systems: Path) -> None:
+    # A network of zeros changes no step: the catalog is that of the power rule.
+    _write_policy(tmp_path / "p.h5", ARCHITECTURE, N_WEIGHTS)
+    mine = settings(timestep="learned", policy=str(tmp_path / "p.h5"))
+    stage.integrate([systems], tmp_path / "mine.h5", mine, Run())
+    stage.integrate([systems], tmp_path / "power.h5", SHORT, Run())
+    with open_artifact(tmp_path / "mine.h5") as one, open_artifact(tmp_path / "power.h5") as other:
+        np.testing.assert_array_equal(one.table()["energy_error"], other.table()["energy_error"])
+        assert "p.h5" in json.dumps(
+            one.provenance.to_json() if hasattr(one.provenance, "to_json") else str(one.provenance)
+        )
+
+
+@pytest.mark.parametrize(
+    ("network", "n_weights", "message"),
+    [
+        ({"features": 13, "hidden": [200] * 10}, N_WEIGHTS, "not one of the network"),
+        (ARCHITECTURE, N_WEIGHTS - 1, "do not fit the network"),
+    ],
+)
+def test_a_policy_for_another_network_is_refused(
+    tmp_path: Path, systems: Path, network: dict[str, object], n_weights: int, message: str
+) -> None:
+    _write_policy(tmp_path / "p.h5", network, n_weights)
+    config = settings(timestep="learned", policy=str(tmp_path / "p.h5"))
+    with pytest.raises(ArtifactError, match=rf"p\.h5.*{message}.*train"):
+        stage.integrate([systems], tmp_path / "c.h5", config, Run())
+    with pytest.raises(ArtifactError, match="policy"):
+        wrong = config.model_copy(update={"policy": str(systems)})
+        stage.integrate([systems], tmp_path / "c.h5", wrong, Run())
+
+
 def test_evaluate_counts_failures_and_gates(tmp_path: Path, systems: Path) -> None:
-    stage.integrate([systems], tmp_path / "c.h5", IntegrateConfig(t_end=20.0, mu=0.3), Run())
+    stage.integrate(
+        [systems], tmp_path / "c.h5", IntegrateConfig(t_end=20.0, method="hermite4", timestep="shared", mu=0.3), Run()
+    )
     table = QTable.read(tmp_path / "c.h5", path="catalog")
     share = np.mean(np.asarray(table["energy_error"]) > 1e-3)
     assert share > 0
@@ -166,7 +274,7 @@ def test_evaluate_counts_failures_and_gates(tmp_path: Path, systems: Path) -> No
 )
 def test_end_time_must_fit_the_units(tmp_path: Path, systems: Path, t_end: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        stage.integrate([systems], tmp_path / "c.h5", IntegrateConfig(t_end=t_end), Run())
+        stage.integrate([systems], tmp_path / "c.h5", settings(t_end=t_end), Run())
 
 
 def test_number_of_years_must_have_its_unit(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ SCHEMAS = (
     ),
     Schema(
         "triples-catalog",
-        "1.0",
+        "1.1",
         "Outcome of each integrated few-body system: binary, escaper, closest approach, errors and cost",
         columns=(
             Field("id", "number of the system in its ensemble", "int"),
@@ -104,7 +104,9 @@ SCHEMAS = (
             _time("closest_time", "time of the closest approach"),
             Field("energy_error", "relative error of the total energy at the end"),
             Field("angular_momentum_error", "relative error of the total angular momentum at the end"),
-            Field("force_evaluations", "number of evaluations of all forces", "int"),
+            Field("force_evaluations", "number of evaluations of all forces, with those thrown away", "int"),
+            Field("redone_evaluations", "those that guard and repetitions threw away", "int", required=False),
+            Field("restarts", "how often the run started again with smaller steps", "int", required=False),
         ),
     ),
     Schema(
