@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,15 @@ tables: catalogs ## make the tables of docs/ again and put them there
 bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
 	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
+
+bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
+	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results
+	$(BIN)/python benchmarks/table_nbody_transfer.py --output benchmarks/results
+	$(BIN)/python benchmarks/figures_nbody.py
+	$(BIN)/python benchmarks/insert_tables.py
+
+policy: $(READY) ## train the policy of the time step that comes with astropipe again (15 minutes)
+	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
 	rm -rf results results-tiny logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

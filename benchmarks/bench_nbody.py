@@ -197,6 +197,8 @@ def main() -> None:
     rows = []
     for name, systems in all_sets(options.systems).items():
         for contestant in field:
+            if contestant.sets and name not in contestant.sets:
+                continue
             contestant.play(systems.first(2), contestant.dial[0])  # compiles
             for setting in contestant.dial:
                 rows.append(play(name, systems, contestant, setting))

@@ -25,8 +25,12 @@ from typing import Any
 import numpy as np
 
 from astropipe.nbody import integrate, named_system
+from astropipe.nbody.steps import DERIVATIVES
 
 STEP = 1e-3
+YIELDS = ("acceleration", "jerk", "snap", "crackle")
+# What the policy costs: beside a fixed step, which needs neither decisions nor looks at the energy.
+LEARNED = ("hermite6", "hermite8")
 TARGET = 1.2
 
 
@@ -56,8 +60,8 @@ def ours(method: str, peer: str, t_end: float, **options: Any) -> Contestant:
         result = integrate(eight.masses, eight.positions, eight.velocities, t_end, method=method, **options)
         return time.perf_counter() - start, result.force_evaluations
 
-    detail = "fixed step" if "dt" in options else f"mu = {options['mu']}"
-    yields = "acceleration, jerk" if method == "hermite4" else "acceleration"
+    detail = "fixed step" if "dt" in options else options["timestep"]
+    yields = ", ".join(YIELDS[: DERIVATIVES.get(method, 1)])
     return Contestant(f"astropipe {method}, {detail}", yields, peer, lambda: timed()[0], timed()[1])
 
 
@@ -112,8 +116,11 @@ def contestants() -> list[Contestant]:
         ours("leapfrog", second, 100.0, dt=STEP),
         ours("yoshida4", fourth, 35.0, dt=STEP),
         ours("yoshida6", sixth, 15.0, dt=STEP),
+        ours("logh6", sixth, 60.0 * period, timestep="shared", mu=0.003),
         ours("hermite4", second, 100.0, dt=STEP),
-        ours("hermite4", ias15, 60.0 * period, mu=0.01),
+        ours("hermite4", ias15, 60.0 * period, timestep="shared", mu=0.01),
+        *(ours(method, second, 100.0, dt=STEP) for method in LEARNED),
+        *(ours(method, f"astropipe {method}, fixed step", 200.0 * period, timestep="learned") for method in LEARNED),
     ]
 
 

@@ -62,11 +62,12 @@ def spheres(n: int, n_bodies: int) -> Systems:
 
 
 def all_sets(n: int) -> dict[str, Systems]:
-    """Return n systems of each set by name."""
+    """Return n systems of the sets (a) and (b), and a quarter as many of the others, by name."""
+    few = max(1, n // 4)
     return {
         "a": paper_triples(n),
         "b": cold_starts(n),
-        "c": unequal_triples(n),
-        "d, N = 4": spheres(n, 4),
-        "d, N = 5": spheres(n, 5),
+        "c": unequal_triples(few),
+        "d, N = 4": spheres(few, 4),
+        "d, N = 5": spheres(few, 5),
     }

@@ -288,6 +288,15 @@ def _begin_again(
     count[REDONE] = count[EVALUATIONS]
 
 
+@inlined_kernel
+def _copy(vectors: FloatArray, source: int, target: int) -> None:
+    """Copy a state with its derivatives, row by row: slices of whole arrays cost more than this little data."""
+    for row in range(_N_STATE):
+        for i in range(vectors.shape[1]):
+            for k in range(3):
+                vectors[target + row, i, k] = vectors[source + row, i, k]
+
+
 @kernel
 def _look(
     controls: Controls,
@@ -307,7 +316,7 @@ def _look(
         jump = abs(energy - clock[_KEPT_ENERGY])
         limit = max(controls.guard * controls.tolerance * scale, _ROUNDING * max(potential, clock[_KEPT_POTENTIAL]))
         if not jump <= limit and count[_TRIES] < _MOST_REDOS:
-            vectors[_X : _X + _N_STATE] = vectors[_KEPT : _KEPT + _N_STATE]
+            _copy(vectors, _KEPT, _X)
             clock[TIME], clock[_CARRY] = clock[_KEPT_TIME], clock[_KEPT_CARRY]
             clock[_RATE2], clock[_BINDING] = survey_pairs(gm, vectors[_X], vectors[_V], pairs)
             pairs[3:5] = pairs[0:2]
@@ -332,7 +341,7 @@ def _look(
 @kernel
 def _keep(energy: float, potential: float, vectors: FloatArray, clock: FloatArray, count: IntArray) -> None:
     """Keep the present state as the one to go back to."""
-    vectors[_KEPT : _KEPT + _N_STATE] = vectors[_X : _X + _N_STATE]
+    _copy(vectors, _X, _KEPT)
     clock[_KEPT_TIME], clock[_KEPT_CARRY], clock[_KEPT_ENERGY] = clock[TIME], clock[_CARRY], energy
     clock[_KEPT_POTENTIAL] = potential
     count[_TRIES] = 0

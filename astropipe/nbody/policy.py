@@ -25,12 +25,12 @@ _ACCURACY = {
     "hermite4": (0.3, 0.206, 0.0778),
     "hermite6": (0.563, 0.14, 0.313),
     "hermite8": (0.242, 0.0536, 0.156),
-    "leapfrog": (0.05, 1 / 2, 0.02),
-    "yoshida4": (0.20, 1 / 4, 0.1),
-    "yoshida6": (0.50, 1 / 6, 0.2),
-    "logh2": (0.05, 1 / 2, 0.05),
-    "logh4": (0.30, 1 / 4, 0.2),
-    "logh6": (0.60, 1 / 6, 0.3),
+    "leapfrog": (0.628, 0.484, 0.0512),
+    "yoshida4": (0.237, 0.181, 0.0677),
+    "yoshida6": (0.642, 0.138, 0.313),
+    "logh2": (0.156, 0.363, 0.0677),
+    "logh4": (0.26, 0.212, 0.0778),
+    "logh6": (0.392, 0.131, 0.206),
 }
 
 # From here on, the sixth order needs fewer evaluations than the eighth (benchmarks/calibrate_power_rule.py).
