@@ -61,10 +61,14 @@ $(VENV)/.peers: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	@touch $@
 
-tables: catalogs ## make the tables of docs/ again and put them there
+tables: catalogs ## make the tables and figures of docs/ again and put them there
 	$(BIN)/python benchmarks/table_inference_constraints.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_orders.py --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
+	cp "$(RESULTS)/nbody/cold-starts/outcome-map.png" docs/figures/outcome-map.png
+	cp "$(RESULTS)/nbody/pythagorean/orbits.png" docs/figures/pythagorean.png
+	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
+	cp "$(RESULTS)/inference/w0wa-desi-dr2-cmb/triangle.png" docs/figures/w0wa-triangle.png
 
 bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
 	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results

@@ -15,7 +15,7 @@ import itertools
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
 import numba
 import numpy as np
@@ -28,6 +28,7 @@ POLICIES = Path(__file__).parent / "policies"
 GOAL = 1e-5
 # Corner from which the hypervolume of a front is measured: log10 of evaluations and of the error.
 CORNER = (5.0, 0.0)
+SETS = ("a", "b", "c", "d, N = 4", "d, N = 5")
 
 
 class Row(NamedTuple):
@@ -50,6 +51,16 @@ class Row(NamedTuple):
     evaluations_p99: float
     wall_s: float
     ns_per_evaluation: float
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Return the rows of an earlier run."""
+    if not path.exists():
+        return []
+    kinds = list(get_type_hints(Row).values())
+    with path.open(newline="") as file:
+        lines = list(csv.reader(file))[1:]
+    return [Row(*(kind(text) for kind, text in zip(kinds, line, strict=True))) for line in lines]
 
 
 def play(name_of_set: str, systems: Systems, contestant: Contestant, setting: float) -> Row:
@@ -190,12 +201,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--output", type=Path, default=RESULTS, help="folder for nbody-front.csv and the tables")
     parser.add_argument("--systems", type=int, default=1000, help="systems of a set")
+    parser.add_argument("--sets", nargs="*", default=SETS, help="sets to run again; none: only the tables are made")
     parser.add_argument("--no-peers", action="store_true", help="without REBOUND")
     options = parser.parse_args()
     numba.set_num_threads(1)
     field = contestants(sorted(POLICIES.glob("*.h5")), peers=not options.no_peers)
-    rows = []
-    for name, systems in all_sets(options.systems).items():
+    table_file = options.output / "nbody-front.csv"
+    rows = [row for row in read_rows(table_file) if row.set not in options.sets]
+    for name in options.sets:
+        systems = all_sets(options.systems)[name]
         for contestant in field:
             if contestant.sets and name not in contestant.sets:
                 continue
@@ -205,14 +219,16 @@ def main() -> None:
                 row = rows[-1]
                 print(f"{name} {row.contestant} {setting:g}: p95 {row.p95:.1e} nf {row.evaluations:.0f}", flush=True)
     tables = {
-        "nbody-front": [line for name in ("a", "b", "c", "d, N = 4", "d, N = 5") for line in summary(rows, name)],
+        "nbody-front": [line for name in SETS for line in summary(rows, name)],
         "nbody-failures": failures(rows, "b", 1.5e4),
         "nbody-tolerance": tolerances(rows, "tolerance, learned"),
     }
     options.output.mkdir(parents=True, exist_ok=True)
-    with (options.output / "nbody-front.csv").open("w", newline="") as file:
+    with table_file.open("w", newline="") as file:
         csv.writer(file).writerows([Row._fields, *rows])
     for name, table in tables.items():
+        if not table:
+            continue
         print(markdown(table))
         (options.output / f"{name}.md").write_text(markdown(table))
 

@@ -18,7 +18,9 @@ from astropipe.nbody.integrators import energy_scale
 from astropipe.nbody.steps import FIRST_CORRECTIONS, hermite_step
 
 _HIGHEST = 4
-_LARGEST_MU, _SHRINK, _TRIES = 0.4, 0.9, 40
+# Beyond the largest mu, the scheme of one correction is not stable; a step that grows at once carries the error of
+# its derivatives into the next ones, which then no step can mend.
+_LARGEST_MU, _GROWTH, _SHRINK, _TRIES = 0.2, 1.25, 0.9, 40
 _MOST = 400_000
 
 
@@ -34,26 +36,26 @@ def _play(gm: FloatArray, vectors: FloatArray, chain: IntArray, t_end: float, al
     kinetic, potential = energies(gm, x, v)
     start = kinetic - potential
     scale = energy_scale(kinetic, potential)
-    energy, time, counts = start, 0.0, 1
+    energy, time, counts, mu = start, 0.0, 1, 0.1
     while time < t_end and counts < _MOST:
         if not chain_is_good(n, x, pairs) and rebuild(9, gm, vectors, chain):
             rate2, _ = survey_pairs(gm, x, v, pairs)
         kept[:] = vectors[:9]
-        mu, found = _LARGEST_MU, 0.0
-        for _ in range(_TRIES):
+        mu, found, held = min(_LARGEST_MU, _GROWTH * mu), 0.0, False
+        corrections = FIRST_CORRECTIONS if time == 0.0 else 1
+        step = 0.0
+        for _trial in range(_TRIES):
             step = min(mu / math.sqrt(rate2), t_end - time)
-            corrections = FIRST_CORRECTIONS if time == 0.0 else 1
-            found, _ = hermite_step(
+            found, _binding = hermite_step(
                 _HIGHEST, corrections, gm, x, v, d, ahead[0], ahead[1], ahead[2:6], body, geometry, pairs, step
             )
             kinetic, potential = energies(gm, x, v)
             limit = max(allowed * scale, 2e-15 * (kinetic + potential))
-            if abs(kinetic - potential - energy) <= limit:
+            held = abs(kinetic - potential - energy) <= limit
+            if held or _trial == _TRIES - 1:
                 break
             vectors[:9] = kept
             mu *= _SHRINK
-        else:
-            return math.inf, counts
         counts += corrections
         rate2, energy = found, kinetic - potential
         time = t_end if step == t_end - time else time + step

@@ -25,7 +25,7 @@ from astropipe.runtime.run import Run, command_line
 
 _TEXTS = ("config", "inputs", "packages")
 # Libraries whose version can change the numbers of a run.
-_DECIDING = ("numpy", "numba", "dynesty")
+_DECIDING = ("numpy", "numba", "dynesty", "torch", "stable-baselines3", "cma")
 
 
 @dataclass(frozen=True)
