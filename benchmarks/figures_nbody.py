@@ -20,6 +20,8 @@ from astropipe.plots.style import COLOURS, use_style
 HERE = Path(__file__).parent
 PANELS = {"a": "(a) triples of the paper, 30 yr", "b": "(b) cold starts, t = 10"}
 MARKERS = "osv^DPX<>*"
+# Black is for the learned rule; the palette repeats with other markers.
+OTHERS = tuple(colour for colour in COLOURS if colour != "#000000")
 # Around the closest approach of the Pythagorean problem, in its units of time.
 ENCOUNTER = (15.73, 15.93)
 PAIR_MASS = 9.0
@@ -58,7 +60,7 @@ def _fronts(axes: Axes, rows: list[dict[str, str]], quantile: str, k: int) -> No
             marker=MARKERS[k % len(MARKERS)],
             markersize=4 if learned else 3.5,
             linewidth=1.6 if learned else 0.9,
-            color="black" if learned else COLOURS[1 + k % (len(COLOURS) - 1)],
+            color="black" if learned else OTHERS[k % len(OTHERS)],
             alpha=1.0 if number == 0 else 0.45,
             label=f"{rows[0]['group']} (5 trainings)"
             if learned and number == 0
