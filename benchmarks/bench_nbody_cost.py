@@ -120,7 +120,7 @@ def contestants() -> list[Contestant]:
         ours("hermite4", second, 100.0, dt=STEP),
         ours("hermite4", ias15, 60.0 * period, timestep="shared", mu=0.01),
         *(ours(method, second, 100.0, dt=STEP) for method in LEARNED),
-        *(ours(method, f"astropipe {method}, fixed step", 200.0 * period, timestep="learned") for method in LEARNED),
+        *(ours(method, f"astropipe {method}, fixed step", 700.0 * period, timestep="learned") for method in LEARNED),
     ]
 
 
