@@ -254,7 +254,10 @@ def test_a_policy_for_another_network_is_refused(
 
 def test_evaluate_counts_failures_and_gates(tmp_path: Path, systems: Path) -> None:
     stage.integrate(
-        [systems], tmp_path / "c.h5", IntegrateConfig(t_end=20.0, method="hermite4", timestep="shared", mu=0.3), Run()
+        [systems],
+        tmp_path / "c.h5",
+        IntegrateConfig(t_end=20.0, method="hermite4", timestep="shared", mu=0.3, max_force_evaluations=20_000),
+        Run(),
     )
     table = QTable.read(tmp_path / "c.h5", path="catalog")
     share = np.mean(np.asarray(table["energy_error"]) > 1e-3)
