@@ -29,7 +29,8 @@ from astropipe.nbody.steps import DERIVATIVES
 
 STEP = 1e-3
 YIELDS = ("acceleration", "jerk", "snap", "crackle")
-# What the policy costs: beside a fixed step, which needs neither decisions nor looks at the energy.
+# What the policy costs: beside a fixed step, which needs neither decisions nor looks at the energy, and beside the power
+# rule with the same tolerance, guard and looks, which lacks the decisions alone.
 LEARNED = ("hermite6", "hermite8")
 TARGET = 1.2
 
@@ -120,7 +121,12 @@ def contestants() -> list[Contestant]:
         ours("hermite4", second, 100.0, dt=STEP),
         ours("hermite4", ias15, 60.0 * period, timestep="shared", mu=0.01),
         *(ours(method, second, 100.0, dt=STEP) for method in LEARNED),
-        *(ours(method, f"astropipe {method}, fixed step", 700.0 * period, timestep="learned") for method in LEARNED),
+        *(ours(method, f"astropipe {method}, fixed step", 700.0 * period, timestep="power") for method in LEARNED),
+        *(
+            ours(method, f"astropipe {method}, {peer}", 700.0 * period, timestep="learned")
+            for peer in ("fixed step", "power")
+            for method in LEARNED
+        ),
     ]
 
 
