@@ -1,0 +1,1 @@
+"""Stage 2, stars: spectra to labels with uncertainties."""
