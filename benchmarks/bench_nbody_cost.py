@@ -29,7 +29,8 @@ from astropipe.nbody.steps import DERIVATIVES
 
 STEP = 1e-3
 YIELDS = ("acceleration", "jerk", "snap", "crackle")
-# What the policy costs: beside a fixed step, which needs neither decisions nor looks at the energy, and beside the power
+# What the policy costs: beside a fixed step, which needs neither decisions nor looks at the energy, and beside the
+# power
 # rule with the same tolerance, guard and looks, which lacks the decisions alone.
 LEARNED = ("hermite6", "hermite8")
 TARGET = 1.2
