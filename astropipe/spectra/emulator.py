@@ -1,0 +1,170 @@
+"""Spectra from labels without a line in sight: a small network from 18 labels to the principal components of spectra.
+
+A spectrum is ``mean + coefficients @ basis``, and the coefficients are a smooth function of the labels that the network
+has learned from a grid of synthetic spectra (`emulator_training`), as in The Payne (Ting et al. 2019, ApJ 879, 69). In
+float32 and in batches, with derivatives.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from astropipe.artifacts import open_artifact
+from astropipe.runtime.shipped import weights_file
+from astropipe.spectra.labels import LABEL_NAMES
+from astropipe.spectra.pixels import PixelRange
+
+SHIPPED = "spectra-emulator.h5"
+RESOLUTION = 12_000.0
+"""Resolving power of emulated spectra: above that of any spectrum to be fitted, low enough for pixels of 1e-5."""
+REST = (PixelRange("blue", 369_000, 4_260), PixelRange("red", 379_715, 4_065))
+"""Pixels of emulated spectra in the frame of the star: as wide as the grid of synthetic spectra."""
+INPUT_NAMES = (*LABEL_NAMES, "v_micro")
+"""The labels that shape a spectrum, in order; t_eff in K, v_micro in km/s, the rest in dex."""
+N_INPUTS = len(INPUT_NAMES)
+TIO_T_EFF_K = 4_500.0
+"""Below this the synthetic spectra have TiO, which a network cannot learn as a smooth function: it is told."""
+
+
+def features(labels: Tensor) -> Tensor:
+    """Map labels, shape (..., 18), to features in which spectra are smooth: 5040 K / Teff, log g, [Fe/H], [X/Fe], v."""
+    return torch.cat(
+        [5040.0 / labels[..., :1], labels[..., 1:3], labels[..., 3:-1] - labels[..., 2:3], labels[..., -1:]], dim=-1
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Emulator:
+    """Labels to spectra.
+
+    Attributes
+    ----------
+    centre, scale : Tensor, shape (18,)
+        Mean and standard deviation of the features of the training set.
+    weights, biases : tuple of Tensor
+        Layers of the network, shapes (out, in) and (out,); SiLU between them. Its inputs are the standardised features
+        and whether there is TiO.
+    mean : Tensor, shape (pixels of REST,)
+        Mean spectrum at ``RESOLUTION``, in units of the continuum.
+    basis : Tensor, shape (k, pixels of REST)
+        Principal components.
+    error_t_eff : Tensor, shape (t,)
+        Effective temperatures in K at which the error is known.
+    error_variance : Tensor, shape (t, pixels of REST)
+        Mean square error of emulated spectra.
+    low, high : Tensor, shape (18,)
+        The box of labels that the training set fills.
+    """
+
+    centre: Tensor
+    scale: Tensor
+    weights: tuple[Tensor, ...]
+    biases: tuple[Tensor, ...]
+    mean: Tensor
+    basis: Tensor
+    error_t_eff: Tensor
+    error_variance: Tensor
+    low: Tensor
+    high: Tensor
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trained numbers: network, mean and basis."""
+        return sum(part.numel() for part in (*self.weights, *self.biases, self.mean, self.basis))
+
+    def coefficients(self, labels: Tensor) -> Tensor:
+        """Return coefficients of the basis, shape (n, k), for labels of shape (n, 18)."""
+        x = self.inputs(labels)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = torch.nn.functional.silu(x @ weight.T + bias)
+        return x @ self.weights[-1].T + self.biases[-1]
+
+    def coefficients_and_gradient(self, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return coefficients, shape (n, k), and their derivatives by the labels, shape (n, 18, k)."""
+        x = self.inputs(labels)
+        # By each standardised feature; how TiO sets in is not followed.
+        slope = self.weights[0][:, :N_INPUTS].T.expand(len(x), -1, -1)
+        for i, (weight, bias) in enumerate(zip(self.weights[:-1], self.biases[:-1], strict=True)):
+            y = x @ weight.T + bias
+            gate = torch.sigmoid(y)
+            x = y * gate
+            slope = (slope if i == 0 else slope @ weight.T) * (gate + x * (1.0 - gate))[:, None]
+        by_feature = slope @ self.weights[-1].T / self.scale[:, None]
+        gradient = by_feature.clone()
+        gradient[:, 0] *= (-5040.0 / labels[:, 0] ** 2)[:, None]
+        # [X/Fe] falls as [Fe/H] rises with [X/H] held.
+        gradient[:, 2] -= by_feature[:, 3:-1].sum(1)
+        return x @ self.weights[-1].T + self.biases[-1], gradient
+
+    def spectra(self, labels: Tensor) -> Tensor:
+        """Return emulated spectra on `REST`, shape (n, pixels), in units of the continuum."""
+        return self.mean + self.coefficients(labels) @ self.basis
+
+    def error(self, t_eff_k: Tensor) -> Tensor:
+        """Return the mean square error of emulated spectra at effective temperatures, shape (n, pixels)."""
+        return self.interpolate_error(t_eff_k, self.error_variance)
+
+    def interpolate_error(self, t_eff_k: Tensor, table: Tensor) -> Tensor:
+        """Interpolate a table that has a row for each of ``error_t_eff``, shape (n, columns)."""
+        position = (t_eff_k[:, None] >= self.error_t_eff[1:-1]).sum(1)
+        low, high = self.error_t_eff[position], self.error_t_eff[position + 1]
+        share = ((t_eff_k - low) / (high - low)).clamp(0.0, 1.0)[:, None]
+        return torch.lerp(table[position], table[position + 1], share)
+
+    def inputs(self, labels: Tensor) -> Tensor:
+        """Return the inputs of the network, shape (n, 19)."""
+        tio = (labels[:, :1] < TIO_T_EFF_K).to(labels.dtype)
+        return torch.cat([(features(labels) - self.centre) / self.scale, tio], dim=1)
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """Return all numbers by name, as an artifact keeps them."""
+        arrays: dict[str, NDArray[np.generic]] = {
+            name: getattr(self, name).numpy().astype(np.float32)
+            for name in ("centre", "scale", "error_t_eff", "low", "high", "mean")
+        }
+        arrays["basis"] = self.basis.numpy().astype(np.float16)
+        # Of the order of 1e-5, where float16 has few digits: its root.
+        arrays["error"] = np.sqrt(self.error_variance.numpy()).astype(np.float16)
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            arrays[f"weight-{i}"] = weight.numpy().astype(np.float16)
+            arrays[f"bias-{i}"] = bias.numpy().astype(np.float32)
+        return arrays
+
+    @classmethod
+    def of_arrays(cls, arrays: dict[str, NDArray[np.generic]]) -> Emulator:
+        """Make an emulator of the arrays that `arrays` gave."""
+        tensors = {name: torch.from_numpy(np.array(values, dtype=np.float32)) for name, values in arrays.items()}
+        n_layers = sum(name.startswith("weight-") for name in arrays)
+        return cls(
+            weights=tuple(tensors[f"weight-{i}"] for i in range(n_layers)),
+            biases=tuple(tensors[f"bias-{i}"] for i in range(n_layers)),
+            error_variance=tensors["error"] ** 2,
+            **{name: tensors[name] for name in ("centre", "scale", "mean", "basis", "error_t_eff", "low", "high")},
+        )
+
+
+def rest_slices() -> tuple[slice, slice]:
+    """Where the arms lie in an emulated spectrum: blue, red."""
+    return slice(0, REST[0].size), slice(REST[0].size, REST[0].size + REST[1].size)
+
+
+@lru_cache(maxsize=2)
+def read_emulator(path: Path | None = None) -> Emulator:
+    """Read a ``spectrum-emulator`` artifact; the shipped one where no path is given.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or of another kind.
+    """
+    with open_artifact(path or weights_file(SHIPPED), "spectrum-emulator") as artifact:
+        names = json.loads(artifact.text("architecture"))["weights"]
+        return Emulator.of_arrays({name: artifact.array(f"weights/{name}") for name in names})

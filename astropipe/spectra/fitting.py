@@ -1,0 +1,272 @@
+"""Labels from spectra: the most probable star behind each spectrum, by Gauss-Newton steps through the emulator.
+
+Free are the 18 labels, radial velocity, rotation, the line-spread function of each arm and the continuum of each arm;
+known are the noise of every pixel, its mask, the error of the emulator and the prior. The inverse of the curvature at the
+end is the covariance of everything with everything, so that what masks, noise and a missing arm take away shows in the
+errors, and what data do not tell shows as prior.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from astropipe.spectra.emulator import N_INPUTS, Emulator
+from astropipe.spectra.pairs import SIZES, Pairs
+from astropipe.spectra.prior import prior_term
+from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
+from astropipe.spectra.search import N_CONTINUUM, Search, Start, fit_continuum
+
+RV, ROTATION, SPREAD = N_INPUTS, N_INPUTS + 1, N_INPUTS + 2
+"""Columns of the parameters after the labels: velocity, v_sin_i², and the variance of the line spread of each arm."""
+N_PHYSICAL = N_INPUTS + 4
+N_PARAMETERS = N_PHYSICAL + N_CONTINUUM
+
+# LAMOST's resolving power lies between 6500 and 8500: mean and standard deviation.
+_RESOLUTION, _RESOLUTION_SIGMA = 7_500.0, 500.0
+# Prior of v_sin_i² in (km/s)², weak, about 0; and the largest v_sin_i that is fitted.
+_ROTATION_SIGMA = 600.0
+_V_SIN_I_LIMIT_KM_S = 120.0
+# Continua are polynomials of order unity once the flux is scaled.
+_CONTINUUM_SIGMA = 1.0
+_COSMIC_SIGMA = 5.0
+# Longest step of a parameter; beyond it the whole step is shortened.
+_LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
+_JITTER = 1e-6
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The result for a batch of n spectra.
+
+    Attributes
+    ----------
+    parameters : Tensor, shape (n, N_PHYSICAL)
+        Labels, radial velocity in km/s, v_sin_i² and the two variances of the line-spread functions in (km/s)².
+    covariance : Tensor, shape (n, N_PHYSICAL, N_PHYSICAL)
+        Their covariance, marginalised over the continuum.
+    chi2 : Tensor, shape (n, 2)
+        Sum of squares of residuals over their errors, per arm.
+    n_used : Tensor, shape (n, 2)
+        Number of pairs with weight, per arm.
+    n_spikes : Tensor, shape (n,)
+        Number of pairs taken out because they stand out upwards.
+    model, residual : Tensor, shape (n, N_PAIRS)
+        Model spectrum with its continuum in units of the flux, and flux less model.
+    weights : Tensor, shape (n, N_PAIRS)
+        Inverse variance of the residual, error of the emulator included; 0 where not used.
+    start : Start
+        Where it began.
+    """
+
+    parameters: Tensor
+    covariance: Tensor
+    chi2: Tensor
+    n_used: Tensor
+    n_spikes: Tensor
+    model: Tensor
+    residual: Tensor
+    weights: Tensor
+    start: Start
+
+
+@dataclass(frozen=True)
+class _State:
+    """Parameters of all spectra, and what follows from them."""
+
+    parameters: Tensor
+    model: Tensor
+    rows: Tensor | None
+
+
+class Fitter:
+    """Fits spectra with one emulator.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        Labels to spectra.
+    full_steps, cheap_steps : int
+        Gauss-Newton steps with new derivatives, and steps after them that keep the last ones.
+    """
+
+    def __init__(self, emulator: Emulator, *, full_steps: int = 4, cheap_steps: int = 1) -> None:
+        self.emulator = emulator
+        self.view: Renderer = renderer(emulator, 2)
+        self.search = Search(self.view)
+        self.full_steps, self.cheap_steps = full_steps, cheap_steps
+        low, high = emulator.low, emulator.high
+        self._low = torch.cat([low - 0.05 * (high - low), torch.tensor([-900.0, 0.0, 20.0, 20.0])])
+        self._high = torch.cat([high + 0.05 * (high - low), torch.tensor([900.0, _V_SIN_I_LIMIT_KM_S**2, 600.0, 600.0])])
+        spread = float(line_spread_variance(_RESOLUTION))
+        edge = float(line_spread_variance(_RESOLUTION - _RESOLUTION_SIGMA))
+        self._spread, self._spread_sigma = spread, edge - spread
+        self._longest = torch.tensor(_LONGEST_STEP)
+
+    def __call__(self, pairs: Pairs, start: Start | None = None) -> Fit:
+        """Fit a batch of spectra; without a start it is searched for."""
+        scale = _scale(pairs)
+        pairs = replace(pairs, flux=pairs.flux / scale, ivar=pairs.ivar * scale**2)
+        start = self.search(pairs) if start is None else start
+        rotation = start.v_sin_i_km_s[:, None] ** 2
+        spread = torch.full((len(pairs), 2), self._spread)
+        physical = torch.cat([start.labels, start.rv_km_s[:, None], rotation, spread], dim=1)
+        model = self._spectra(physical, pairs, derivatives=False).model
+        # Continuum first: linear, given the lines.
+        weights = self._weights(physical, pairs, torch.ones_like(pairs.flux))
+        continuum = fit_continuum(pairs.flux / model.clamp_min(0.05), weights * model**2, self.search.terms)
+        parameters = torch.cat([physical, continuum], dim=1)
+        spikes = torch.zeros_like(pairs.flux, dtype=torch.bool)
+        rows, factor = None, None
+        for step in range(self.full_steps + self.cheap_steps):
+            fresh = step < self.full_steps
+            state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=fresh)
+            level = parameters[:, N_PHYSICAL:] @ self.search.terms
+            weights = self._weights(parameters, pairs, level)
+            residual = pairs.flux - level * state.model
+            spikes = residual * torch.sqrt(weights) > _COSMIC_SIGMA if step else spikes
+            weights = torch.where(spikes, torch.zeros_like(weights), weights)
+            if fresh:
+                assert state.rows is not None
+                rows = torch.cat([state.rows * level[:, None], state.model[:, None] * self.search.terms], dim=1)
+                factor = None
+            assert rows is not None
+            prior_precision, prior_gradient = self._prior(parameters)
+            if factor is None:
+                curvature = (rows * weights[:, None]) @ rows.transpose(1, 2) + prior_precision
+                size = torch.rsqrt(torch.diagonal(curvature, dim1=1, dim2=2))
+                unit = curvature * size[:, :, None] * size[:, None] + _JITTER * torch.eye(N_PARAMETERS)
+                factor = torch.linalg.cholesky(unit)
+            gradient = (rows @ (weights * residual)[:, :, None])[:, :, 0] + prior_gradient
+            change = torch.cholesky_solve((gradient * size)[:, :, None], factor)[:, :, 0] * size
+            longest = (change[:, :N_PHYSICAL].abs() / self._longest).amax(1).clamp_min(1.0)
+            parameters = parameters + change / longest[:, None]
+            inside = torch.minimum(torch.maximum(parameters[:, :N_PHYSICAL], self._low), self._high)
+            parameters = torch.cat([inside, parameters[:, N_PHYSICAL:]], dim=1)
+        return self._finish(parameters, pairs, spikes, factor, size, scale, start)
+
+    def _finish(
+        self,
+        parameters: Tensor,
+        pairs: Pairs,
+        spikes: Tensor,
+        factor: Tensor | None,
+        size: Tensor,
+        scale: Tensor,
+        start: Start,
+    ) -> Fit:
+        assert factor is not None
+        model = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False).model
+        level = parameters[:, N_PHYSICAL:] @ self.search.terms
+        weights = torch.where(spikes, torch.zeros_like(pairs.ivar), self._weights(parameters, pairs, level))
+        residual = pairs.flux - level * model
+        covariance = torch.cholesky_inverse(factor) * size[:, :, None] * size[:, None]
+        square = (weights * residual**2).split(SIZES, dim=1)
+        return Fit(
+            parameters=parameters[:, :N_PHYSICAL],
+            covariance=covariance[:, :N_PHYSICAL, :N_PHYSICAL],
+            chi2=torch.stack([part.sum(1) for part in square], dim=1),
+            n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
+            n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
+            model=level * model * scale,
+            residual=residual * scale,
+            weights=weights / scale**2,
+            start=start,
+        )
+
+    def _spectra(self, physical: Tensor, pairs: Pairs, *, derivatives: bool) -> _State:
+        """Return model spectra as the pairs see them, and derivatives by the physical parameters."""
+        labels, rv = physical[:, :N_INPUTS], physical[:, RV]
+        transfer = self.view.transfer(rv, physical[:, ROTATION].clamp_min(0.0).sqrt(), physical[:, SPREAD:])
+        f = self.view.frequency
+        if derivatives:
+            coefficients, gradient = self.emulator.coefficients_and_gradient(labels)
+        else:
+            coefficients = self.emulator.coefficients(labels)
+        seen = self.view.transforms(coefficients) * transfer.factor
+        # By velocity, and by the variance of a broadening; the first is also what an uneven pair needs.
+        by_rv = seen * (-2j * torch.pi * f)
+        by_variance = seen * (-2.0 * (torch.pi * f) ** 2)
+        slopes = [by_rv, by_variance]
+        if derivatives:
+            slopes.append(seen * transfer.by_rotation)
+        values = self.view.pixels(torch.stack([seen, *slopes], dim=1))
+        model, rv_row, variance_row = values[:, 0], values[:, 1], values[:, 2]
+        model = model - pairs.offset_km_s * rv_row - pairs.narrower_km2_s2 * variance_row
+        if not derivatives:
+            return _State(physical, model, None)
+        by_label = self.view.transforms(gradient.flatten(0, 1), with_mean=False).unflatten(0, gradient.shape[:2])
+        label_rows = self.view.pixels(by_label * transfer.factor[:, None])
+        blue = torch.arange(variance_row.shape[1]) < SIZES[0]
+        nothing = torch.zeros_like(variance_row)
+        rows = torch.cat(
+            [
+                label_rows,
+                rv_row[:, None],
+                values[:, 3:4],
+                torch.where(blue, variance_row, nothing)[:, None],
+                torch.where(blue, nothing, variance_row)[:, None],
+            ],
+            dim=1,
+        )
+        return _State(physical, model, rows)
+
+    def _weights(self, parameters: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
+        """Inverse variance of noise and emulator together; 0 where the emulator ends."""
+        known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0)
+        error = self._emulator_error(parameters[:, 0]) * level**2
+        return torch.where(known, pairs.ivar / (1.0 + pairs.ivar * error), torch.zeros_like(error))
+
+    def _emulator_error(self, t_eff: Tensor) -> Tensor:
+        """Error variance of the emulator on pairs; features of 5 Angstrom matter, shifts by a velocity do not."""
+        if not hasattr(self, "_error_on_pairs"):
+            self._error_on_pairs = _error_on_pairs(self.emulator)
+        return self.emulator.interpolate_error(t_eff, self._error_on_pairs)
+
+    def _prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        term = prior_term(parameters[:, :N_INPUTS])
+        n = len(parameters)
+        precision = torch.zeros(n, N_PARAMETERS, N_PARAMETERS)
+        precision[:, :N_INPUTS, :N_INPUTS] = term.precision
+        sigma = torch.cat(
+            [
+                torch.tensor([1e4, _ROTATION_SIGMA, self._spread_sigma, self._spread_sigma]),
+                torch.full((N_CONTINUUM,), _CONTINUUM_SIGMA),
+            ]
+        )
+        mean = torch.zeros(len(sigma))
+        mean[2:4] = self._spread
+        # The constant term of each continuum is 1 as the flux is scaled.
+        mean[4], mean[4 + N_CONTINUUM // 2] = 1.0, 1.0
+        rest = torch.arange(N_INPUTS, N_PARAMETERS)
+        precision[:, rest, rest] = sigma**-2
+        gradient = torch.cat([term.gradient, -(parameters[:, N_INPUTS:] - mean) / sigma**2], dim=1)
+        return precision, gradient
+
+
+def _scale(pairs: Pairs) -> Tensor:
+    """Return the flux of each pair's arm that is set to 1, shape (n, N_PAIRS): its mean, by weight."""
+    scales = []
+    for flux, ivar in zip(pairs.flux.split(SIZES, dim=1), pairs.ivar.split(SIZES, dim=1), strict=True):
+        mean = (flux * ivar).sum(1) / ivar.sum(1).clamp_min(1e-30)
+        # An arm of noise has no level; its spread will do.
+        spread = (ivar.sum(1) / (ivar > 0).sum(1).clamp_min(1)).clamp_min(1e-30) ** -0.5
+        level = torch.where(mean > spread, mean, spread)
+        scales.append(level[:, None].expand_as(flux))
+    return torch.cat(scales, dim=1)
+
+
+def _error_on_pairs(emulator: Emulator) -> Tensor:
+    from astropipe.spectra.emulator import REST, rest_slices
+    from astropipe.spectra.pixels import OBSERVED
+
+    parts = []
+    for place, rest, observed, size in zip(rest_slices(), REST, OBSERVED, SIZES, strict=True):
+        error = emulator.error_variance[:, place]
+        first = observed.first - rest.first
+        error = error[:, first : first + 2 * size].reshape(len(error), size, 2).mean(2)
+        # Wide enough that the velocity of the star does not matter.
+        parts.append(torch.nn.functional.avg_pool1d(error[:, None], 61, 1, 30, count_include_pad=False)[:, 0])
+    return torch.cat(parts, dim=1)

@@ -1,0 +1,200 @@
+"""From the light of a star to a recorded spectrum: what LAMOST's medium-resolution spectrographs add to it.
+
+Functions on batches of spectra on the pixels of `astropipe.spectra.pixels.OBSERVED`; `observe` applies all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.constants import c, h, k
+
+from astropipe.spectra.pixels import N_PIXELS, OBSERVED, arm_slices, wavelengths_a
+from astropipe.spectra.wavelengths import air_to_vacuum
+
+Floats = NDArray[np.floating]
+
+# Night-sky lines in the red arm: wavelength in air in Angstrom (Osterbrock et al. 1996, PASP 108, 277), strength relative
+# to [O I] 6300. The ratio of the [O I] pair is that of its transition probabilities; the OH lines vary from hour to
+# hour, and a tenth is their order of magnitude at this resolving power.
+SKY_LINES_AIR_A = (
+    (6300.304, 1.0),
+    (6363.780, 0.33),
+    *(
+        (wavelength, 0.1)
+        for wavelength in (6287.434, 6329.840, 6465.901, 6498.729, 6533.044, 6553.617, 6577.285, 6604.135, 6863.955)
+    ),
+)
+_SKY_RESOLUTION = 7_500.0
+_FWHM_PER_SIGMA = 2.3548
+# Legendre polynomials 1 to this shape the response of an arm.
+_TILT_ORDER = 4
+_ANGSTROM_PER_PIXEL = 0.13
+
+
+@dataclass(frozen=True)
+class Damage:
+    """How often things go wrong.
+
+    Attributes
+    ----------
+    masked_fraction : float
+        Largest share of single pixels that are flagged; the share of a spectrum is drawn between 0 and this.
+    gap_rate, gap_width_a : float
+        Mean number of gaps in a spectrum, and their mean width in Angstrom.
+    missing_arm_rate : float
+        Share of spectra without one of the arms.
+    cosmic_ray_rate : float
+        Mean number of cosmic rays in a spectrum that were not found.
+    sky_residual : float
+        Standard deviation of what is left of [O I] 6300, in units of the noise of the continuum at S/N 20.
+    tilt : float
+        Standard deviation of the coefficients of the logarithm of the response.
+    """
+
+    masked_fraction: float = 0.01
+    gap_rate: float = 0.05
+    gap_width_a: float = 20.0
+    missing_arm_rate: float = 0.01
+    cosmic_ray_rate: float = 0.2
+    sky_residual: float = 1.0
+    tilt: float = 0.05
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Recorded spectra, shape (n, N_PIXELS) each: flux in units of about the continuum, inverse variance, mask."""
+
+    flux: NDArray[np.float32]
+    ivar: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+
+
+def observe(
+    spectra: Floats,
+    valid: NDArray[np.bool_],
+    t_eff_k: Floats,
+    snr: Floats,
+    damage: Damage,
+    rng: np.random.Generator,
+) -> Recorded:
+    """Record spectra.
+
+    Parameters
+    ----------
+    spectra : ndarray, shape (n, N_PIXELS)
+        Broadened and shifted spectra in units of the continuum.
+    valid : ndarray of bool, shape (n, N_PIXELS)
+        Where they are known; the rest is masked.
+    t_eff_k : ndarray, shape (n,)
+        Effective temperatures, for the slope of the continuum.
+    snr : ndarray, shape (n, 2)
+        Wanted median signal-to-noise ratio per pixel of the blue and the red arm.
+    damage : Damage
+        What goes wrong.
+    rng : Generator
+        Source of randomness.
+    """
+    n = len(spectra)
+    tilt = rng.normal(0.0, damage.tilt, (n, len(OBSERVED), _TILT_ORDER))
+    flux = (spectra * continuum(t_eff_k, tilt)).astype(np.float32)
+    variance = np.empty_like(flux)
+    for i, place in enumerate(arm_slices().values()):
+        variance[:, place] = noise_variance(flux[:, place], snr[:, i], rng.uniform(0.1, 0.6, n))
+    sigma = np.sqrt(variance)
+    flux += sigma * rng.standard_normal(flux.shape, dtype=np.float32)
+    red = arm_slices()["red"]
+    residual = rng.normal(0.0, damage.sky_residual / 20.0, (n, 1))
+    flux[:, red] += (residual * sky_profile()[red]).astype(np.float32)
+    _add_cosmic_rays(flux, damage.cosmic_ray_rate, rng)
+    mask = ~valid | (rng.random(flux.shape, dtype=np.float32) < rng.uniform(0.0, damage.masked_fraction, (n, 1)))
+    _add_gaps(mask, damage, rng)
+    return Recorded(np.where(mask, 0.0, flux), np.where(mask, 0.0, 1.0 / variance).astype(np.float32), mask)
+
+
+@lru_cache(maxsize=1)
+def _legendre() -> tuple[Floats, ...]:
+    return tuple(
+        np.polynomial.legendre.legvander(np.linspace(-1.0, 1.0, arm.size), _TILT_ORDER)[:, 1:].T.astype(np.float32)
+        for arm in OBSERVED
+    )
+
+
+def continuum(t_eff_k: Floats, tilt: Floats) -> Floats:
+    """Shape of the recorded continuum: a black body times a smooth response, 1 at the middle of each arm.
+
+    Parameters
+    ----------
+    t_eff_k : ndarray, shape (n,)
+        Temperature of the black body in K.
+    tilt : ndarray, shape (n, 2, 4)
+        Coefficients of the Legendre polynomials 1 to 4 of the logarithm of the response, per arm.
+
+    Returns
+    -------
+    ndarray, shape (n, N_PIXELS)
+    """
+    exponent = (h * c / (k * 1e-10)) / (np.asarray(t_eff_k)[:, None] * wavelengths_a())
+    log_shape = (-5.0 * np.log(wavelengths_a()) - np.log(np.expm1(exponent))).astype(np.float32)
+    for i, (place, legendre) in enumerate(zip(arm_slices().values(), _legendre(), strict=True)):
+        log_shape[:, place] += tilt[:, i].astype(np.float32) @ legendre
+        middle = (place.start + place.stop) // 2
+        log_shape[:, place] -= log_shape[:, middle : middle + 1].copy()
+    return np.asarray(np.exp(log_shape))
+
+
+def noise_variance(flux: Floats, snr: Floats, background: Floats) -> Floats:
+    """Variance of each pixel for a wanted signal-to-noise ratio.
+
+    Photon noise grows with the flux, sky and read-out do not: ``(1 - b) f + b`` in units of the variance at the median,
+    where b is the share of the background.
+
+    Parameters
+    ----------
+    flux : ndarray, shape (n, pixels)
+        Flux of one arm.
+    snr : ndarray, shape (n,)
+        Wanted median of flux / sigma, which is what LAMOST's SNR keyword holds.
+    background : ndarray, shape (n,)
+        Share of the variance at the median flux that does not come from the star.
+
+    Returns
+    -------
+    ndarray, shape (n, pixels)
+    """
+    # Flux / sigma rises with the flux, so that its median is its value at the median flux.
+    signal = np.median(flux, axis=1, keepdims=True)
+    share = np.asarray(background, dtype=np.float32)[:, None]
+    relative = (1.0 - share) * np.clip(flux / signal, 0.0, None) + share
+    return np.asarray(relative * (signal / np.asarray(snr, dtype=np.float32)[:, None]) ** 2)
+
+
+@lru_cache(maxsize=1)
+def sky_profile() -> Floats:
+    """Strength of the night-sky lines at resolving power 7500, shape (N_PIXELS,), 1 at [O I] 6300."""
+    log_wavelength = np.log(wavelengths_a())
+    sigma = 1.0 / _SKY_RESOLUTION / _FWHM_PER_SIGMA
+    profile = np.zeros(N_PIXELS)
+    for air_a, strength in SKY_LINES_AIR_A:
+        vacuum_a = float(air_to_vacuum(air_a))
+        profile += strength * np.exp(-0.5 * ((log_wavelength - np.log(vacuum_a)) / sigma) ** 2)
+    return profile
+
+
+def _add_cosmic_rays(flux: Floats, rate: float, rng: np.random.Generator) -> None:
+    """Add hits of one to four pixels, a tenth to three times the continuum high."""
+    for row in np.repeat(np.arange(len(flux)), rng.poisson(rate, len(flux))):
+        first, width = rng.integers(N_PIXELS - 4), rng.integers(1, 5)
+        flux[row, first : first + width] += 10.0 ** rng.uniform(-1.0, 0.5) * rng.uniform(0.3, 1.0, width)
+
+
+def _add_gaps(mask: NDArray[np.bool_], damage: Damage, rng: np.random.Generator) -> None:
+    for row in np.repeat(np.arange(len(mask)), rng.poisson(damage.gap_rate, len(mask))):
+        first, width = rng.integers(N_PIXELS), rng.exponential(damage.gap_width_a / _ANGSTROM_PER_PIXEL)
+        mask[row, first : first + 1 + int(width)] = True
+    places = list(arm_slices().values())
+    for row in np.flatnonzero(rng.random(len(mask)) < damage.missing_arm_rate):
+        mask[row, places[rng.integers(len(places))]] = True

@@ -1,0 +1,72 @@
+"""What is known of a star before it is observed: a Gaussian about the trends of `population`, in torch and in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from astropipe.spectra.emulator import N_INPUTS
+from astropipe.spectra.labels import ELEMENTS
+from astropipe.spectra.population import ALPHA_ELEMENTS, ALPHA_SLOPE, V_MICRO_SCATTER_KM_S, scatter_x_fe
+
+# Mean and standard deviation of t_eff, log_g and fe_h: wider than the population, which is no Gaussian.
+_STELLAR_MEAN = (5_200.0, 3.2, -0.4)
+_STELLAR_SIGMA = (1_000.0, 1.5, 0.8)
+
+
+@dataclass(frozen=True)
+class PriorTerm:
+    """The prior about a point: precision matrix, shape (n, 18, 18), and the gradient of its logarithm, (n, 18)."""
+
+    precision: Tensor
+    gradient: Tensor
+
+
+@lru_cache(maxsize=1)
+def _constants() -> tuple[Tensor, Tensor, Tensor]:
+    alpha = torch.tensor([float(element in ALPHA_ELEMENTS) for element in ELEMENTS[1:]])
+    mean = torch.tensor(_STELLAR_MEAN)
+    precision = torch.cat(
+        [
+            torch.tensor(_STELLAR_SIGMA) ** -2,
+            torch.from_numpy(scatter_x_fe()).float() ** -2,
+            torch.tensor([V_MICRO_SCATTER_KM_S**-2]),
+        ]
+    )
+    return alpha, mean, precision
+
+
+def x_fe_sigma() -> Tensor:
+    """Standard deviation of [X/Fe] given [Fe/H], shape (14,), in dex."""
+    return _constants()[2][3:-1] ** -0.5
+
+
+def mean_v_micro(t_eff_k: Tensor, log_g: Tensor) -> Tensor:
+    """As `population.mean_v_micro`, on tensors."""
+    weight = torch.sigmoid((log_g - 3.7) / 0.2)
+    return weight * (1.05 + 2.2e-4 * (t_eff_k - 5_750.0)) + (1.0 - weight) * (2.10 - 0.24 * log_g)
+
+
+def prior_term(labels: Tensor) -> PriorTerm:
+    """Return the prior at labels of shape (n, 18).
+
+    The deviations from the trends are independent Gaussians: t_eff, log_g and fe_h about fixed means, [X/Fe] about its
+    mean at the iron abundance, v_micro about its mean at t_eff and log_g.
+    """
+    alpha, mean, precision = _constants()
+    t_eff, log_g, fe_h = labels[:, 0], labels[:, 1], labels[:, 2]
+    trend = ALPHA_SLOPE * alpha * (-fe_h).clamp(0.0, 1.0)[:, None]
+    v_mean = mean_v_micro(t_eff, log_g)
+    deviation = torch.cat(
+        [labels[:, :3] - mean, labels[:, 3:-1] - fe_h[:, None] - trend, (labels[:, -1] - v_mean)[:, None]], dim=1
+    )
+    slope = torch.eye(N_INPUTS, dtype=labels.dtype).repeat(len(labels), 1, 1)
+    inside = ((fe_h > -1.0) & (fe_h < 0.0)).to(labels.dtype)
+    slope[:, 3:-1, 2] = -1.0 + ALPHA_SLOPE * alpha * inside[:, None]
+    slope[:, -1, 0] = -(mean_v_micro(t_eff + 10.0, log_g) - v_mean) / 10.0
+    slope[:, -1, 1] = -(mean_v_micro(t_eff, log_g + 0.01) - v_mean) / 0.01
+    weighted = slope * precision[:, None]
+    return PriorTerm(slope.transpose(1, 2) @ weighted, -(weighted * deviation[:, :, None]).sum(1))

@@ -1,0 +1,184 @@
+"""Where a fit begins: velocity and labels of the template that describes a spectrum best, over a dictionary of stars.
+
+For a template t at one velocity, scaled freely, the spectrum r (its continuum taken off) gains
+``(sum w r t)² / (sum w t²)`` in chi²: two matrix products for all templates and velocities together. This is the
+cross-correlation of Zucker (2003, MNRAS 342, 1291), with the weights of the pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from astropipe.spectra.pairs import N_PAIRS, SIZES, Pairs
+from astropipe.spectra.pixels import PIXEL_KM_S, SPEED_OF_LIGHT_KM_S
+from astropipe.spectra.population import draw_labels
+from astropipe.spectra.rendering import Renderer, line_spread_variance
+
+CONTINUUM_ORDER = 5
+"""Degree of the Legendre polynomials of the continuum of each arm."""
+N_CONTINUUM = 2 * (CONTINUUM_ORDER + 1)
+
+RV_LIMIT_KM_S = 500.0
+PAIR_KM_S = 2.0 * PIXEL_KM_S
+_RESOLUTION = 7_500.0
+_N_VELOCITY_TEMPLATES, _N_LABEL_TEMPLATES = 12, 768
+_CLIP_SIGMA = 4.0
+_TINY = 1e-12
+
+
+def continuum_terms() -> Tensor:
+    """Legendre polynomials of each arm, 0 in the other, shape (12, N_PAIRS)."""
+    terms = np.zeros((N_CONTINUUM, N_PAIRS))
+    start = 0
+    for i, size in enumerate(SIZES):
+        rows = slice(i * (CONTINUUM_ORDER + 1), (i + 1) * (CONTINUUM_ORDER + 1))
+        x = np.linspace(-1.0, 1.0, size)
+        terms[rows, start : start + size] = np.polynomial.legendre.legvander(x, CONTINUUM_ORDER).T
+        start += size
+    return torch.from_numpy(terms).float()
+
+
+def fit_continuum(values: Tensor, weights: Tensor, terms: Tensor) -> Tensor:
+    """Fit polynomials by weighted least squares.
+
+    Parameters
+    ----------
+    values, weights : Tensor, shape (n, pixels)
+        Numbers and their inverse variances.
+    terms : Tensor, shape (k, pixels)
+        The polynomials.
+
+    Returns
+    -------
+    Tensor, shape (n, k)
+        Coefficients; small where an arm has no weight.
+    """
+    products = (terms[:, None] * terms[None]).flatten(0, 1)
+    normal = (weights @ products.T).reshape(len(values), len(terms), len(terms))
+    size = torch.diagonal(normal, dim1=1, dim2=2).mean(1)[:, None, None].clamp_min(_TINY)
+    normal = normal / size + 1e-6 * torch.eye(len(terms), dtype=values.dtype)
+    right = ((weights * values) @ terms.T)[:, :, None] / size
+    return torch.linalg.solve(normal, right)[:, :, 0]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where to begin, per spectrum.
+
+    Attributes
+    ----------
+    labels : Tensor, shape (n, 18)
+        Labels of the best template.
+    rv_km_s : Tensor, shape (n,)
+        Velocity of the best template.
+    v_sin_i_km_s : Tensor, shape (n,)
+        Its rotation.
+    peak : Tensor, shape (n,)
+        Gain in chi² at the best velocity.
+    second : Tensor, shape (n,)
+        Gain at the best velocity farther than 60 km/s from it.
+    """
+
+    labels: Tensor
+    rv_km_s: Tensor
+    v_sin_i_km_s: Tensor
+    peak: Tensor
+    second: Tensor
+
+
+class Search:
+    """Dictionaries of templates, made once.
+
+    Parameters
+    ----------
+    view : Renderer
+        Renders pairs of pixels.
+    """
+
+    def __init__(self, view: Renderer) -> None:
+        self.terms = continuum_terms()
+        rng = np.random.default_rng(20_221)
+        labels = torch.from_numpy(draw_labels(rng, _N_LABEL_TEMPLATES)).float()
+        v_sin_i = torch.where(torch.arange(len(labels)) % 4 == 0, 30.0, 3.0)
+        self.labels, self.v_sin_i = labels, v_sin_i
+        shifts = int(RV_LIMIT_KM_S // PAIR_KM_S)
+        self.shifts = torch.arange(-shifts, shifts + 1)
+        coefficients = view.emulator.coefficients(labels)
+        variance = torch.full((len(labels), 2), float(line_spread_variance(_RESOLUTION)))
+        still = view.transfer(torch.zeros(len(labels)), v_sin_i, variance)
+        transforms = view.transforms(coefficients) * still.factor
+        self.label_bank = self._lines(view.pixels(transforms))
+        # For velocities a few stars suffice: the coolest to the hottest dwarfs and giants of the dictionary.
+        order = torch.argsort(labels[:, 0])
+        few = order[torch.linspace(0, len(order) - 1, _N_VELOCITY_TEMPLATES).long()]
+        bank = []
+        for shift in self.shifts.tolist():
+            rv = torch.full((len(few),), SPEED_OF_LIGHT_KM_S * float(np.expm1(shift * PAIR_KM_S / SPEED_OF_LIGHT_KM_S)))
+            moved = view.transfer(rv, v_sin_i[few], variance[: len(few)])
+            lines = self._lines(view.pixels(view.transforms(coefficients[few]) * moved.factor))
+            bank.append(torch.where(view.valid(rv), lines, torch.zeros_like(lines)))
+        self.velocity_bank = torch.stack(bank).flatten(0, 1)
+
+    def _lines(self, spectra: Tensor) -> Tensor:
+        """Divide spectra by a polynomial through them and take off 1."""
+        ones = torch.ones_like(spectra)
+        return spectra / (fit_continuum(spectra, ones, self.terms) @ self.terms) - 1.0
+
+    def __call__(self, pairs: Pairs) -> Start:
+        """Return the best velocity and template of each spectrum."""
+        lines, weights = self.normalised(pairs)
+        gain = _gain(lines, weights, self.velocity_bank).reshape(len(pairs), len(self.shifts), -1).amax(2)
+        peak, best = gain.max(1)
+        far = (self.shifts - self.shifts[best][:, None]).abs() * PAIR_KM_S > 60.0
+        second = torch.where(far, gain, torch.zeros_like(gain)).amax(1)
+        shift = self.shifts[best] + _vertex(gain, best)
+        # To the frame of the star, by whole pairs.
+        back = torch.round(shift).long()
+        still, still_weights = _shifted(lines, back), _shifted(weights, back)
+        chosen = _gain(still, still_weights, self.label_bank).argmax(1)
+        rv = SPEED_OF_LIGHT_KM_S * torch.expm1(shift * PAIR_KM_S / SPEED_OF_LIGHT_KM_S)
+        return Start(self.labels[chosen], rv, self.v_sin_i[chosen], peak, second)
+
+    def normalised(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Return spectra over their pseudo-continuum less 1, and weights, with spikes upwards weighted 0."""
+        weights = pairs.ivar
+        for _ in range(2):
+            level = fit_continuum(pairs.flux, weights, self.terms) @ self.terms
+            spike = (pairs.flux - level) * torch.sqrt(pairs.ivar) > _CLIP_SIGMA
+            # At high S/N the continuum itself stands above a line that goes through the absorption lines.
+            spike &= pairs.flux > 1.3 * level
+            weights = torch.where(spike, torch.zeros_like(weights), pairs.ivar)
+        positive = level > _TINY
+        safe = torch.where(positive, level, torch.ones_like(level))
+        weights = torch.where(positive, weights * safe**2, torch.zeros_like(weights))
+        return torch.where(weights > 0.0, pairs.flux / safe - 1.0, torch.zeros_like(level)), weights
+
+
+def _gain(lines: Tensor, weights: Tensor, bank: Tensor) -> Tensor:
+    """Fall of chi² by each template, at the best positive strength of its lines."""
+    product = (weights * lines) @ bank.T
+    norm = weights @ (bank**2).T
+    return product.clamp_min(0.0) ** 2 / norm.clamp_min(_TINY)
+
+
+def _vertex(gain: Tensor, best: Tensor) -> Tensor:
+    """Offset of the top of a parabola through a maximum and its neighbours, in (-0.5, 0.5)."""
+    inner = best.clamp(1, gain.shape[1] - 2)[:, None]
+    left, middle, right = (gain.gather(1, inner + step)[:, 0] for step in (-1, 0, 1))
+    curvature = (left - 2.0 * middle + right).clamp_max(-_TINY)
+    return (0.5 * (left - right) / curvature).clamp(-0.5, 0.5)
+
+
+def _shifted(values: Tensor, shift: Tensor) -> Tensor:
+    """Move each arm of each spectrum to the left by a number of pairs, 0 flowing in."""
+    arms = []
+    for part in values.split(SIZES, dim=1):
+        place = torch.arange(part.shape[1]) + shift[:, None]
+        inside = (place >= 0) & (place < part.shape[1])
+        moved = part.gather(1, place.clamp(0, part.shape[1] - 1))
+        arms.append(torch.where(inside, moved, torch.zeros_like(moved)))
+    return torch.cat(arms, dim=1)
