@@ -80,10 +80,12 @@ class ArtifactWriter:
         unit: str | None = None,
         description: str = "",
         dims: Sequence[str] = (),
+        compression: int = 4,
     ) -> h5py.Dataset:
         """Make an empty dataset to be filled block by block, for arrays that do not fit in memory.
 
-        Chunked on axis 0, shuffled, compressed and checksummed. Parameters as in `write_array`.
+        Chunked on axis 0, shuffled, compressed and checksummed. Parameters as in `write_array`; ``compression`` is the
+        level of gzip, of which 1 is several times as fast as 4 and makes noise a few per cent larger.
         """
         storage: dict[str, Any] = {}
         if shape and np.prod(shape) > 0:
@@ -93,7 +95,7 @@ class ArtifactWriter:
                 "chunks": (rows, *shape[1:]),
                 "shuffle": True,
                 "compression": "gzip",
-                "compression_opts": 4,
+                "compression_opts": compression,
                 "fletcher32": True,
             }
         dataset = self._file.create_dataset(path, shape, dtype, **storage)

@@ -65,6 +65,32 @@ VERBS = (
         "many",
         "metrics",
     ),
+    Verb("spectra", "simulate", "Simulate a survey with known labels.", (), "none", "spectra", chunked=True),
+    Verb(
+        "spectra",
+        "train",
+        "Train the emulator of spectra on a grid of synthetic ones.",
+        ("synthetic-grid",),
+        "one",
+        "spectrum-emulator",
+    ),
+    Verb(
+        "spectra",
+        "predict",
+        "Read labels with uncertainties from spectra: artifacts, FITS files, folders of them.",
+        ("spectra",),
+        "many",
+        "stellar-catalog",
+        chunked=True,
+    ),
+    Verb(
+        "spectra",
+        "evaluate",
+        "Compare catalogs of simulated spectra with the truth; files in pairs SPECTRA CATALOG.",
+        ("spectra", "stellar-catalog"),
+        "many",
+        "metrics",
+    ),
     Verb("inference", "sample", "Sample the posterior of a problem by nested sampling.", (), "none", "posterior"),
     Verb(
         "inference",
@@ -78,7 +104,7 @@ VERBS = (
 
 STAGES = {
     "nbody": "Orbits: gravitational few-body integration.",
-    "spectra": "Stars: labels from spectra (not in this version).",
+    "spectra": "Stars: seventeen labels from medium-resolution spectra.",
     "morphology": "Galaxies: unsupervised classes from images (not in this version).",
     "inference": "Posteriors: nested sampling with real cosmological data.",
 }

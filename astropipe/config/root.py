@@ -17,7 +17,7 @@ class Config(Section):
 
     seed: int = Field(0, ge=0, description="root of all random streams; --seed takes precedence")
     nbody: NbodyConfig = Field(NbodyConfig(), description="stage 1, orbits")
-    spectra: SpectraConfig = Field(SpectraConfig(), description="stage 2, stars: not part of this version, no settings")
+    spectra: SpectraConfig = Field(SpectraConfig(), description="stage 2, stars")
     morphology: MorphologyConfig = Field(
         MorphologyConfig(), description="stage 3, galaxies: not part of this version, no settings"
     )

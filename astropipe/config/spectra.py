@@ -2,8 +2,86 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import Field, model_validator
+
 from astropipe.config.base import Section
 
 
+class SimulateConfig(Section):
+    """Settings of ``astropipe spectra simulate``: which stars, how observed."""
+
+    n_spectra: int = Field(2000, ge=1, description="number of spectra")
+    emulator: str | None = Field(
+        None, description="file of a spectrum-emulator artifact; null for the one that comes with astropipe"
+    )
+    snr_low: float = Field(10.0, gt=0, description="lowest signal-to-noise ratio per pixel of the red arm")
+    snr_high: float = Field(200.0, gt=0, description="highest one; between them the logarithm is uniform")
+    blue_to_red_snr: float = Field(0.6, gt=0, description="signal-to-noise ratio of the blue arm over that of the red")
+    rv_limit_km_s: float = Field(300.0, ge=0, le=350, description="radial velocities are uniform between -/+ this")
+    v_sin_i_limit_km_s: float = Field(
+        40.0, ge=0, le=150, description="largest velocity of rotation; most stars are slow"
+    )
+    resolution_low: float = Field(6500.0, ge=3000, lt=12000, description="lowest resolving power of an arm")
+    resolution_high: float = Field(8500.0, ge=3000, lt=12000, description="highest one")
+    masked_fraction: float = Field(0.01, ge=0, lt=1, description="largest share of single pixels masked in a spectrum")
+    gap_rate: float = Field(0.05, ge=0, description="mean number of gaps in a spectrum")
+    gap_width_a: float = Field(20.0, gt=0, description="mean width of a gap in Angstrom")
+    missing_arm_rate: float = Field(0.01, ge=0, le=1, description="share of spectra without one of the arms")
+    cosmic_ray_rate: float = Field(0.2, ge=0, description="mean number of cosmic rays not masked in a spectrum")
+    sky_residual: float = Field(
+        1.0, ge=0, description="what is left of the sky line at 6300 Angstrom, in units of the noise at S/N 20"
+    )
+    continuum_tilt: float = Field(
+        0.05, ge=0, description="standard deviation of the Legendre coefficients of the logarithm of the response"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SimulateConfig:
+        for low, high in (("snr_low", "snr_high"), ("resolution_low", "resolution_high")):
+            if getattr(self, low) > getattr(self, high):
+                raise ValueError(f"{low} is above {high}; exchange them")
+        return self
+
+
+class PredictConfig(Section):
+    """Settings of ``astropipe spectra predict``: what is read, and with what it is compared."""
+
+    emulator: str | None = Field(
+        None, description="file of a spectrum-emulator artifact; null for the one that comes with astropipe"
+    )
+    exposures: Literal["coadd", "single", "all"] = Field(
+        "coadd", description="of LAMOST files: coadds, single exposures, or both"
+    )
+    medium: Literal["vacuum", "air"] = Field(
+        "vacuum", description="of the wavelengths; air converts them, also where a file does not say it"
+    )
+    covariance: bool = Field(True, description="write the covariance of the labels, 1.2 kB a spectrum")
+
+
+class EvaluateConfig(Section):
+    """Settings of ``astropipe spectra evaluate``: predicted against true labels of simulated spectra."""
+
+    snr_edges: tuple[float, ...] = Field(
+        (5.0, 15.0, 35.0, 75.0, 150.0), min_length=2, description="edges of the bins of S/N per pixel of the red arm"
+    )
+
+
+class TrainConfig(Section):
+    """Settings of ``astropipe spectra train``: the emulator, from a grid of synthetic spectra."""
+
+    n_components: int = Field(150, ge=8, description="principal components of the spectra")
+    n_subset: int = Field(1300, ge=50, description="spectra on which the kernels of the Gaussian processes are fitted")
+    iterations: int = Field(100, ge=1, description="steps of that fit")
+    n_stars: int = Field(200_000, ge=100, description="stars on which the network learns what the processes say")
+    epochs: int = Field(60, ge=1, description="how often it sees each of them")
+
+
 class SpectraConfig(Section):
-    """Stars. The stage is not part of this version: it has no settings, and any key given here is refused."""
+    """Stars."""
+
+    simulate: SimulateConfig = Field(SimulateConfig(), description="simulated survey")
+    train: TrainConfig = Field(TrainConfig(), description="training of the emulator")
+    predict: PredictConfig = Field(PredictConfig(), description="labels from spectra")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="predicted against true labels")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -151,7 +152,7 @@ def fit_teacher(
     x = features(torch.from_numpy(np.asarray(labels, dtype=np.float64)))
     centre, scale = x.mean(0), x.std(0)
     z = (x - centre) / scale
-    mean = np.mean(spectra, axis=0, dtype=np.float64)
+    mean = np.asarray(np.mean(spectra, axis=0, dtype=np.float64))
     basis = np.linalg.svd(np.asarray(spectra, dtype=np.float64) - mean, full_matrices=False)[2][: settings.n_components]
     y = torch.from_numpy((spectra - mean) @ basis.T)
     subset = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))[: settings.n_subset])
@@ -159,14 +160,12 @@ def fit_teacher(
     edges = (*settings.blocks, settings.n_components)
     total = settings.iterations * len(settings.blocks)
     processes = []
-    for i, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (start, stop) in enumerate(itertools.pairwise(edges)):
 
         def step(done: int, before: int = i * settings.iterations) -> None:
             report(before + done, total)
 
-        processes.append(
-            fit_process(z, y[:, start:stop], subset, edge, iterations=settings.iterations, report=step)
-        )
+        processes.append(fit_process(z, y[:, start:stop], subset, edge, iterations=settings.iterations, report=step))
     return Teacher(centre, scale, tuple(processes), mean, basis)
 
 
@@ -210,7 +209,7 @@ def teach(
     target = torch.cat([teacher.coefficients(part) for part in stars.split(512)])
     spread = target.std(0)
     sizes = (N_INPUTS + 1, *settings.hidden, target.shape[1])
-    layers = [torch.nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+    layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
     network = torch.nn.Sequential(*(part for layer in layers for part in (layer, torch.nn.SiLU())))[:-1]
     blank = Emulator(
         centre=teacher.centre.float(),
@@ -236,7 +235,7 @@ def teach(
         for rows in torch.randperm(len(inputs)).split(settings.batch):
             loss = (weight * (network(inputs[rows]) - wanted[rows]) ** 2).mean()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
             schedule.step()
         report(epoch + 1, settings.epochs)
@@ -263,6 +262,4 @@ def with_errors(emulator: Emulator, teacher: Teacher, labels: Floats, *, seed: i
             near = same_side * np.exp(-0.5 * ((at - t_eff) / _ERROR_WIDTH_K) ** 2)
             # From the mean of absolute values, which single stars far off weigh down less than the mean of squares.
             error[i] += 0.5 * np.pi * (near @ residual / near.sum()) ** 2
-    return replace(
-        emulator, error_t_eff=torch.tensor(_ERROR_T_EFF_K), error_variance=torch.from_numpy(error).float()
-    )
+    return replace(emulator, error_t_eff=torch.tensor(_ERROR_T_EFF_K), error_variance=torch.from_numpy(error).float())

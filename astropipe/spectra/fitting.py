@@ -1,7 +1,8 @@
 """Labels from spectra: the most probable star behind each spectrum, by Gauss-Newton steps through the emulator.
 
 Free are the 18 labels, radial velocity, rotation, the line-spread function of each arm and the continuum of each arm;
-known are the noise of every pixel, its mask, the error of the emulator and the prior. The inverse of the curvature at the
+known are the noise of every pixel, its mask, the error of the emulator and the prior. The inverse of the curvature at
+the
 end is the covariance of everything with everything, so that what masks, noise and a missing arm take away shows in the
 errors, and what data do not tell shows as prior.
 """
@@ -13,8 +14,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from astropipe.spectra.emulator import N_INPUTS, Emulator
+from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, rest_slices
 from astropipe.spectra.pairs import SIZES, Pairs
+from astropipe.spectra.pixels import OBSERVED
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
 from astropipe.spectra.search import N_CONTINUUM, Search, Start, fit_continuum
@@ -53,6 +55,10 @@ class Fit:
         Number of pairs with weight, per arm.
     n_spikes : Tensor, shape (n,)
         Number of pairs taken out because they stand out upwards.
+    rv_red_blue, rv_red_blue_err : Tensor, shape (n,)
+        By how much the velocity of the red arm exceeds that of the blue arm, in km/s, and its standard error; labels
+        and
+        broadening held.
     model, residual : Tensor, shape (n, N_PAIRS)
         Model spectrum with its continuum in units of the flux, and flux less model.
     weights : Tensor, shape (n, N_PAIRS)
@@ -66,6 +72,8 @@ class Fit:
     chi2: Tensor
     n_used: Tensor
     n_spikes: Tensor
+    rv_red_blue: Tensor
+    rv_red_blue_err: Tensor
     model: Tensor
     residual: Tensor
     weights: Tensor
@@ -76,8 +84,8 @@ class Fit:
 class _State:
     """Parameters of all spectra, and what follows from them."""
 
-    parameters: Tensor
     model: Tensor
+    by_rv: Tensor
     rows: Tensor | None
 
 
@@ -99,11 +107,14 @@ class Fitter:
         self.full_steps, self.cheap_steps = full_steps, cheap_steps
         low, high = emulator.low, emulator.high
         self._low = torch.cat([low - 0.05 * (high - low), torch.tensor([-900.0, 0.0, 20.0, 20.0])])
-        self._high = torch.cat([high + 0.05 * (high - low), torch.tensor([900.0, _V_SIN_I_LIMIT_KM_S**2, 600.0, 600.0])])
+        self._high = torch.cat(
+            [high + 0.05 * (high - low), torch.tensor([900.0, _V_SIN_I_LIMIT_KM_S**2, 600.0, 600.0])]
+        )
         spread = float(line_spread_variance(_RESOLUTION))
         edge = float(line_spread_variance(_RESOLUTION - _RESOLUTION_SIGMA))
         self._spread, self._spread_sigma = spread, edge - spread
         self._longest = torch.tensor(_LONGEST_STEP)
+        self._error_on_pairs = _error_on_pairs(emulator)
 
     def __call__(self, pairs: Pairs, start: Start | None = None) -> Fit:
         """Fit a batch of spectra; without a start it is searched for."""
@@ -158,18 +169,22 @@ class Fitter:
         start: Start,
     ) -> Fit:
         assert factor is not None
-        model = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False).model
+        state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False)
+        model = state.model
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
         weights = torch.where(spikes, torch.zeros_like(pairs.ivar), self._weights(parameters, pairs, level))
         residual = pairs.flux - level * model
         covariance = torch.cholesky_inverse(factor) * size[:, :, None] * size[:, None]
         square = (weights * residual**2).split(SIZES, dim=1)
+        shift, shift_variance = _arm_velocities(level * state.by_rv, weights, residual)
         return Fit(
             parameters=parameters[:, :N_PHYSICAL],
             covariance=covariance[:, :N_PHYSICAL, :N_PHYSICAL],
             chi2=torch.stack([part.sum(1) for part in square], dim=1),
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
+            rv_red_blue=shift[:, 1] - shift[:, 0],
+            rv_red_blue_err=shift_variance.sum(1).sqrt(),
             model=level * model * scale,
             residual=residual * scale,
             weights=weights / scale**2,
@@ -196,7 +211,7 @@ class Fitter:
         model, rv_row, variance_row = values[:, 0], values[:, 1], values[:, 2]
         model = model - pairs.offset_km_s * rv_row - pairs.narrower_km2_s2 * variance_row
         if not derivatives:
-            return _State(physical, model, None)
+            return _State(model, rv_row, None)
         by_label = self.view.transforms(gradient.flatten(0, 1), with_mean=False).unflatten(0, gradient.shape[:2])
         label_rows = self.view.pixels(by_label * transfer.factor[:, None])
         blue = torch.arange(variance_row.shape[1]) < SIZES[0]
@@ -211,7 +226,7 @@ class Fitter:
             ],
             dim=1,
         )
-        return _State(physical, model, rows)
+        return _State(model, rv_row, rows)
 
     def _weights(self, parameters: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
         """Inverse variance of noise and emulator together; 0 where the emulator ends."""
@@ -221,8 +236,6 @@ class Fitter:
 
     def _emulator_error(self, t_eff: Tensor) -> Tensor:
         """Error variance of the emulator on pairs; features of 5 Angstrom matter, shifts by a velocity do not."""
-        if not hasattr(self, "_error_on_pairs"):
-            self._error_on_pairs = _error_on_pairs(self.emulator)
         return self.emulator.interpolate_error(t_eff, self._error_on_pairs)
 
     def _prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
@@ -246,6 +259,14 @@ class Fitter:
         return precision, gradient
 
 
+def _arm_velocities(by_rv: Tensor, weights: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:
+    """Return by how much each arm would like another velocity, and the variance of that, shape (n, 2)."""
+    slope = (weights * by_rv * residual).split(SIZES, dim=1)
+    curvature = (weights * by_rv**2).split(SIZES, dim=1)
+    variance = torch.stack([1.0 / part.sum(1).clamp_min(1e-9) for part in curvature], dim=1)
+    return torch.stack([part.sum(1) for part in slope], dim=1) * variance, variance
+
+
 def _scale(pairs: Pairs) -> Tensor:
     """Return the flux of each pair's arm that is set to 1, shape (n, N_PAIRS): its mean, by weight."""
     scales = []
@@ -259,9 +280,6 @@ def _scale(pairs: Pairs) -> Tensor:
 
 
 def _error_on_pairs(emulator: Emulator) -> Tensor:
-    from astropipe.spectra.emulator import REST, rest_slices
-    from astropipe.spectra.pixels import OBSERVED
-
     parts = []
     for place, rest, observed, size in zip(rest_slices(), REST, OBSERVED, SIZES, strict=True):
         error = emulator.error_variance[:, place]

@@ -23,16 +23,22 @@ class SpectrumFlag(IntFlag):
     LOW_SNR = 1 << 1, f"no arm reaches a median S/N per pixel of {LOW_SNR_LIMIT:g}"
     MISSING_BLUE = 1 << 2, "no usable blue pixel: the arm is absent or masked throughout"
     MISSING_RED = 1 << 3, "no usable red pixel: the arm is absent or masked throughout"
-    BAD_FIBRE = 1 << 4, "the survey warns of the fibre (LAMOST: FIBERMAS is not 0); good spectra carry it too"
-    AIR_WAVELENGTHS = 1 << 5, "the file says that its wavelengths are in air; they were not converted"
-    NOT_HELIOCENTRIC = 1 << 6, "the file says that wavelengths were not corrected for the motion of the Earth"
-    FEW_PIXELS = 1 << 7, f"fewer than {MIN_USABLE_PIXELS} usable pixels in both arms together"
-    OUT_OF_DOMAIN = 1 << 8, "labels outside the range in which the model was trained"
-    POOR_FIT = 1 << 9, "the model spectrum of the labels does not describe the observed one"
-    BROADENED = 1 << 10, "lines wider than the model allows: rotation, or a second star"
+    AIR_WAVELENGTHS = (
+        1 << 4,
+        "the wavelengths are in air, or look like it: the arms differ in velocity as air makes them",
+    )
+    NOT_HELIOCENTRIC = 1 << 5, "the file says that wavelengths were not corrected for the motion of the Earth"
+    FEW_PIXELS = 1 << 6, f"fewer than {MIN_USABLE_PIXELS} usable pixels in both arms together: no labels"
+    UNREADABLE = 1 << 7, "the file could not be read: no labels"
+    OUT_OF_DOMAIN = 1 << 8, "the best labels lie at the edge of the range of the model"
+    POOR_FIT = (
+        1 << 9,
+        "the model spectrum does not describe the observed one: no single FGK star, or a damaged spectrum",
+    )
+    BROADENED = 1 << 10, "lines wider than the model was tested for: rotation, or a second star"
     RV_UNCERTAIN = 1 << 11, "the radial velocity is not determined, or two velocities fit"
     COSMIC_RAYS = 1 << 12, "many pixels stand out upwards: cosmic rays or emission"
-    MASKED_MUCH = 1 << 13, "so much is masked that some labels rest on few lines"
+    MASKED_MUCH = 1 << 13, "less than half of the pixels are usable"
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
         """Make a member with its meaning."""

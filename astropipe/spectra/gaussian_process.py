@@ -27,7 +27,8 @@ _LEAST_NOISE = 1e-6
 class Kernel:
     """Covariance of a block of coefficients over standardised features.
 
-    ``a_s k_s(stellar) + k_r(stellar) (sum_e a_e k_e([e/Fe]) + a_m k_m([C, N, O / Fe])) + a_f k_f(all)``, where each k is
+    ``a_s k_s(stellar) + k_r(stellar) (sum_e a_e k_e([e/Fe]) + a_m k_m([C, N, O / Fe])) + a_f k_f(all)``, where each k
+    is
     a squared exponential with a length per feature. Between a star with TiO and one without, all this is multiplied by
     ``across``; among stars with TiO, ``a_c k_c(all)`` is added.
 
@@ -75,7 +76,7 @@ class Kernel:
 
         def squared_exponential(columns: Sequence[int], lengths: Tensor) -> Tensor:
             total = sum(square[column] / length**2 for column, length in zip(columns, lengths, strict=True))
-            return torch.exp(-0.5 * total)  # type: ignore[operator]
+            return torch.exp(-0.5 * total)
 
         tio = ((a[:, :1] > self.edge) & (b[:, 0] > self.edge)).to(a.dtype)
         return _Parts(
@@ -180,7 +181,6 @@ def _start() -> dict[str, Tensor]:
 
 
 def _fit_kernel(
-    
     z: Tensor,
     y: Tensor,
     spread: Tensor,
@@ -188,7 +188,6 @@ def _fit_kernel(
     iterations: int,
     learning_rate: float,
     report: Callable[[int], None],
-
 ) -> tuple[Kernel, float]:
     """Fit kernel and noise by the marginal likelihood, with the variance of each coefficient profiled out."""
     logs = {name: value.double().requires_grad_(True) for name, value in _start().items()}
@@ -206,7 +205,7 @@ def _fit_kernel(
         log_det = torch.log(torch.diagonal(factor)).sum()
         loss = (weight * (0.5 * torch.log(variance) + log_det / len(z))).sum() / weight.sum()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimiser.step()
         report(n + 1)
     kernel = _kernel({name: value.detach() for name, value in logs.items()}, edge)
@@ -217,5 +216,3 @@ def _kernel(logs: dict[str, Tensor], edge: Tensor) -> Kernel:
     """Return the kernel of free parameters: logarithms, and the logit of a correlation."""
     positive = {name: torch.exp(value) for name, value in logs.items() if name != "across"}
     return Kernel(**positive, across=torch.sigmoid(logs["across"]), edge=edge)
-
-

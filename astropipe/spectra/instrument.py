@@ -17,7 +17,8 @@ from astropipe.spectra.wavelengths import air_to_vacuum
 
 Floats = NDArray[np.floating]
 
-# Night-sky lines in the red arm: wavelength in air in Angstrom (Osterbrock et al. 1996, PASP 108, 277), strength relative
+# Night-sky lines in the red arm: wavelength in air in Angstrom (Osterbrock et al. 1996, PASP 108, 277), strength
+# relative
 # to [O I] 6300. The ratio of the [O I] pair is that of its transition probabilities; the OH lines vary from hour to
 # hour, and a tenth is their order of magnitude at this resolving power.
 SKY_LINES_AIR_A = (

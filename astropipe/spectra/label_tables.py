@@ -1,7 +1,8 @@
 """Tables of stellar labels from other catalogs, under our names and units.
 
 Columns are recognised in the spellings of APOGEE-Payne (Teff, Logg, FeH, CH ... CuH), of RRNet and SPCANet (Teff[K],
-vmic[km/s]) and others ([Fe/H], fe_h, T_EFF), standard errors by ``_err``, ``_error``, ``e_`` or ``sigma_``. Abundances must
+vmic[km/s]) and others ([Fe/H], fe_h, T_EFF), standard errors by ``_err``, ``_error``, ``e_`` or ``sigma_``. Abundances
+must
 be relative to hydrogen, [X/H]; columns of [X/Fe] are not taken for them.
 """
 
@@ -51,9 +52,11 @@ def read_label_table(path: str | Path, id_column: str) -> QTable:
     Returns
     -------
     QTable
-        Columns ``id`` (text), then those of ``t_eff`` [K], ``log_g``, ``fe_h``, ..., ``cu_h``, ``v_micro`` [km/s] that the
+        Columns ``id`` (text), then those of ``t_eff`` [K], ``log_g``, ``fe_h``, ..., ``cu_h``, ``v_micro`` [km/s] that
+        the
         table has, each followed by ``<name>_err`` where given, as float64. Values that are missing, not finite or a
-        sentinel (-9999) are NaN. The metadata say ``n_incomplete``, the number of rows with such a label, ``n_missing``,
+        sentinel (-9999) are NaN. The metadata say ``n_incomplete``, the number of rows with such a label,
+        ``n_missing``,
         their number by label, ``absent``, the labels that the table lacks, and ``source``, the file.
 
     Raises

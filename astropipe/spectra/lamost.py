@@ -194,8 +194,6 @@ def _observation(path: Path, header: fits.Header, exposure: str, hdus: Mapping[A
         flags |= SpectrumFlag.AIR_WAVELENGTHS
     if not _stated(header, "HELIO"):
         flags |= SpectrumFlag.NOT_HELIOCENTRIC
-    if _card(header, "FIBERMAS") not in (None, 0):
-        flags |= SpectrumFlag.BAD_FIBRE
     meta = _meta(header, exposure, hdus)
     stem = re.sub(r"\.(fits?|gz)", "", path.name, flags=re.IGNORECASE)
     return Observation(

@@ -1,6 +1,7 @@
 """Which stars there are: the distribution of labels of the synthetic grid, the simulated survey, and the prior.
 
-A fifth giants, a fifth dwarfs and so on is not the sky: the mixture covers what a network has to know. Abundances scatter
+A fifth giants, a fifth dwarfs and so on is not the sky: the mixture covers what a network has to know. Abundances
+scatter
 about the trend of the Galaxy, alpha elements 0.25 dex above iron at [Fe/H] <= -1, three to five times as much as stars
 do, so that an inherited abundance is told from a measured one.
 """
@@ -8,11 +9,12 @@ do, so that an inherited abundance is told from a measured one.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from astropipe.spectra.labels import ELEMENTS
 
 Floats = NDArray[np.float64]
+Values = float | Floats
 
 T_EFF_RANGE_K = (3_800.0, 7_000.0)
 LOG_G_RANGE = (0.5, 5.0)
@@ -34,24 +36,24 @@ LARGEST_C_TO_O = 0.85
 """Number ratio C/O; richer stars need atmospheres of carbon stars."""
 
 
-def giant_t_eff(log_g: ArrayLike, fe_h: ArrayLike) -> Floats:
+def giant_t_eff(log_g: Values, fe_h: Values) -> Floats:
     """Ridge of the red-giant branch: effective temperature in K."""
     nodes = ([0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5], [3750.0, 3980.0, 4220.0, 4460.0, 4700.0, 4870.0, 4990.0])
-    return np.interp(log_g, *nodes) - 220.0 * np.asarray(fe_h)
+    return np.asarray(np.interp(log_g, *nodes) - 220.0 * np.asarray(fe_h))
 
 
-def dwarf_log_g(t_eff_k: ArrayLike) -> Floats:
+def dwarf_log_g(t_eff_k: Values) -> Floats:
     """Ridge of the main sequence: log g."""
     nodes = ([3800, 4500, 5000, 5500, 6000, 6500, 7000], [4.68, 4.62, 4.57, 4.48, 4.36, 4.24, 4.18])
     return np.asarray(np.interp(t_eff_k, *nodes))
 
 
-def least_log_g(t_eff_k: ArrayLike) -> Floats:
+def least_log_g(t_eff_k: Values) -> Floats:
     """Lowest log g at a temperature: there are no MARCS models of hot supergiants."""
     return np.asarray(np.interp(t_eff_k, [5200.0, 7000.0], [0.5, 3.0]))
 
 
-def mean_v_micro(t_eff_k: ArrayLike, log_g: ArrayLike) -> Floats:
+def mean_v_micro(t_eff_k: Values, log_g: Values) -> Floats:
     """Mean microturbulence in km/s: 1.05 for the Sun, 1.5 in the clump, 2 on the upper giant branch."""
     dwarf = 1.05 + 2.2e-4 * (np.asarray(t_eff_k) - 5750.0)
     giant = 2.10 - 0.24 * np.asarray(log_g)
@@ -59,14 +61,14 @@ def mean_v_micro(t_eff_k: ArrayLike, log_g: ArrayLike) -> Floats:
     return np.asarray(weight * dwarf + (1.0 - weight) * giant)
 
 
-def mean_x_fe(fe_h: ArrayLike) -> Floats:
+def mean_x_fe(fe_h: Values) -> Floats:
     """Mean [X/Fe] of the 14 elements after iron, shape (..., 14), at [Fe/H] of shape (...)."""
     alpha = np.array([element in ALPHA_ELEMENTS for element in ELEMENTS[1:]])
     return np.asarray(ALPHA_SLOPE * np.clip(-np.asarray(fe_h), 0.0, 1.0)[..., None] * alpha)
 
 
 def scatter_x_fe() -> Floats:
-    """Standard deviation of [X/Fe] in dex, shape (14,)."""
+    """Return the standard deviation of [X/Fe] in dex, shape (14,)."""
     return np.array([SCATTER_DEX[element] for element in ELEMENTS[1:]])
 
 

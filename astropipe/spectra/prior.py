@@ -1,4 +1,4 @@
-"""What is known of a star before it is observed: a Gaussian about the trends of `population`, in torch and in batches."""
+"""What is known of a star before it is observed: a Gaussian about the trends of `population`, in batches."""
 
 from __future__ import annotations
 
@@ -40,8 +40,13 @@ def _constants() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def x_fe_sigma() -> Tensor:
-    """Standard deviation of [X/Fe] given [Fe/H], shape (14,), in dex."""
+    """Return the standard deviation of [X/Fe] given [Fe/H], shape (14,), in dex."""
     return _constants()[2][3:-1] ** -0.5
+
+
+def stellar_sigma() -> Tensor:
+    """Return the standard deviations of t_eff in K, log_g and fe_h in dex, shape (3,)."""
+    return torch.tensor(_STELLAR_SIGMA)
 
 
 def mean_v_micro(t_eff_k: Tensor, log_g: Tensor) -> Tensor:

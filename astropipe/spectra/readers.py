@@ -4,12 +4,14 @@
 file                         what it must hold
 ===========================  ==========================================================================================
 LAMOST FITS (.gz)            see `astropipe.spectra.lamost`
-FITS table, ECSV, CSV, text  columns wavelength (or loglam), flux, ivar or error, and optionally mask (not 0: do not use)
+FITS table, ECSV, CSV, text  columns wavelength (or loglam), flux, ivar or error, and optionally mask (not 0: do not
+use)
 ``.npz``, HDF5               arrays of the same names: one spectrum [pixels], or many [spectra, pixels] with optional id
 other FITS                   whatever specutils recognises, where it is installed
 ===========================  ==========================================================================================
 
-Wavelengths without a unit are in Angstrom. Metadata of a table (attributes of HDF5) may give ``id``, ``medium`` (``air``
+Wavelengths without a unit are in Angstrom. Metadata of a table (attributes of HDF5) may give ``id``, ``medium``
+(``air``
 or ``vacuum``) and ``heliocentric`` (true or false). Pixels beyond the two arms are dropped. Nothing is smoothed: a
 spectrum of another resolution has to be brought to that of LAMOST first.
 """
@@ -180,9 +182,8 @@ def _observations(path: Path, columns: _Columns, medium: Medium) -> list[Observa
     flags, meta = _statements(columns.meta, path)
     observations = []
     for row, (name, flux) in enumerate(zip(ids, rows, strict=True)):
-        wavelength, ivar, mask = (
-            part if part.ndim == 1 else part[row] for part in (columns.wavelength_a, columns.ivar, columns.mask)
-        )
+        wavelength, ivar = (part if part.ndim == 1 else part[row] for part in (columns.wavelength_a, columns.ivar))
+        mask = columns.mask if columns.mask.ndim == 1 else columns.mask[row]
         try:
             arms = _arms(wavelength, flux, ivar, mask, path.name)
         except InputError as error:

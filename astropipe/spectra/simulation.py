@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ class Survey:
     rv_limit_km_s: float = 300.0
     v_sin_i_limit_km_s: float = 40.0
     resolution: tuple[float, float] = (6_500.0, 8_500.0)
-    damage: Damage = Damage()
+    damage: Damage = field(default_factory=Damage)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def test_the_table_of_verbs_is_complete() -> None:
     counts = {"none": "nothing", "one": "one ", "many": "one or more "}
     assert [row[0] for row in rows] == [f"{verb.stage} {verb.name}" for verb in VERBS]
     for verb, (_, reads, writes, chunked) in zip(VERBS, rows, strict=True):
-        assert reads.startswith(counts[verb.count] + "".join(f"`{kind}`" for kind in verb.inputs))
+        assert reads.startswith(counts[verb.count] + ", ".join(f"`{kind}`" for kind in verb.inputs))
         assert writes.replace("`", "") == verb.output
         assert (chunked == "yes") == verb.chunked
 
@@ -96,7 +96,7 @@ def test_every_command_and_option_has_a_row() -> None:
     page = text("docs/cli.md")
     root = typer.main.get_command(app)
     commands = root.commands  # type: ignore[attr-defined]
-    stages = {verb.stage for verb in VERBS} | {"spectra", "morphology", "config"}
+    stages = {verb.stage for verb in VERBS} | {"morphology", "config"}
     for name in [*(set(commands) - stages), *(f"config {name}" for name in commands["config"].commands)]:
         assert re.search(rf"^\| `{name}[ `]", page, re.MULTILINE), name
     for option in commands["nbody"].commands["integrate"].params:

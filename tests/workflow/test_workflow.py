@@ -71,7 +71,7 @@ def test_a_million_systems_make_no_more_than_the_most_allowed(tmp_path: Path) ->
         ({"workflow": {"ensembles": {"x": {"integrate": {"mu_": 1}}}}}, "workflow.ensembles.x.integrate.mu_"),
         ({"workflow": {"posteriors": {"p": {"sample": {"n_live": -3}}}}}, "workflow.posteriors.p.sample.n_live"),
         ({"workflow": {"ensembles": {"Bad Name": {}}}}, "become.* part of file names"),
-        ({"spectra": {"epochs": 3}}, "unknown key spectra.epochs"),
+        ({"morphology": {"epochs": 3}}, "unknown key morphology.epochs"),
     ],
 )
 def test_wrong_settings_stop_the_workflow_before_any_job(

@@ -4,12 +4,62 @@ from __future__ import annotations
 
 from astropipe.artifacts.schemas.base import Field, Schema, trained_model
 
+_ABUNDANCES = ("fe", "c", "n", "o", "mg", "al", "si", "s", "k", "ca", "ti", "cr", "mn", "ni", "cu")
+
+
+def _labels(*, errors: bool, required: bool) -> tuple[Field, ...]:
+    """Columns of the 17 labels, each followed by its standard error."""
+    fields = []
+    for name, text, unit in (
+        ("t_eff", "effective temperature", "K"),
+        ("log_g", "logarithm of the surface gravity in cm/s^2", None),
+        *((f"{element}_h", f"abundance [{element.title()}/H]", None) for element in _ABUNDANCES),
+    ):
+        fields.append(Field(name, text, unit=unit, required=required))
+        if errors:
+            fields.append(Field(f"{name}_err", f"standard error of {name}", unit=unit, required=required))
+    return tuple(fields)
+
+
 SCHEMAS = (
     Schema(
-        "spectra",
+        "synthetic-grid",
         "1.0",
-        "Stellar spectra on one wavelength grid, with inverse variance and mask",
-        columns=(Field("id", "identifier of the spectrum", "text"),),
+        "Synthetic spectra at full resolution with their labels, on which the emulator is trained",
+        columns=(
+            Field("index", "number of the star in the sequence of drawn labels", "int"),
+            *_labels(errors=False, required=True),
+            Field("v_micro", "microturbulence", unit="km/s"),
+            Field("kind", "box, giant, clump, subgiant or dwarf", "text"),
+            Field("held_out", "true for spectra that no training may see", "bool"),
+            Field("status", "ok, or what is wrong with the spectrum", "text"),
+        ),
+        datasets=tuple(
+            field
+            for arm in ("blue", "red")
+            for field in (
+                Field(f"wavelength_{arm}", "vacuum wavelength", unit="Angstrom", dims=(f"pixel_{arm}",)),
+                Field(f"flux_{arm}", "flux in units of the continuum", dims=("spectrum", f"pixel_{arm}")),
+            )
+        ),
+        rows="spectrum",
+    ),
+    Schema(
+        "spectra",
+        "1.1",
+        "Stellar spectra on one wavelength grid, with inverse variance and mask; of simulated ones also the truth",
+        columns=(
+            Field("id", "identifier of the spectrum", "text"),
+            *_labels(errors=False, required=False),
+            Field("v_micro", "microturbulence", unit="km/s", required=False),
+            Field("rv", "radial velocity", unit="km/s", required=False),
+            Field("v_sin_i", "projected velocity of rotation", unit="km/s", required=False),
+            Field("v_macro", "macroturbulence", unit="km/s", required=False),
+            Field("resolution_blue", "resolving power of the blue arm", required=False),
+            Field("resolution_red", "resolving power of the red arm", required=False),
+            Field("snr_blue", "wanted signal-to-noise ratio per pixel of the blue arm", required=False),
+            Field("snr_red", "wanted signal-to-noise ratio per pixel of the red arm", required=False),
+        ),
         datasets=(
             Field("wavelength", "vacuum wavelength of the pixels", unit="Angstrom", dims=("pixel",)),
             Field("flux", "flux, in units of the continuum or as observed", dims=("spectrum", "pixel")),
@@ -18,22 +68,48 @@ SCHEMAS = (
         ),
         rows="spectrum",
     ),
+    trained_model("spectrum-emulator", "1.0", "Trained network from stellar labels to spectra"),
     trained_model("spectral-network", "1.0", "Trained network from spectra to stellar labels"),
     Schema(
         "stellar-catalog",
-        "1.0",
+        "1.1",
         "Labels of stars with uncertainties, in the order of the input",
         columns=(
             Field("id", "identifier of the spectrum", "text"),
-            Field("t_eff", "effective temperature", unit="K"),
-            Field("t_eff_err", "standard error of t_eff", unit="K"),
-            Field("log_g", "logarithm of the surface gravity in cm/s^2"),
-            Field("log_g_err", "standard error of log_g"),
-            Field("fe_h", "iron abundance [Fe/H]"),
-            Field("fe_h_err", "standard error of fe_h"),
-            Field("rv", "radial velocity, heliocentric", unit="km/s"),
+            *(
+                Field(field.name, field.description, unit=field.unit, required=field.name[:3] in ("t_e", "log", "fe_"))
+                for field in _labels(errors=True, required=True)
+            ),
+            Field("rv", "radial velocity, heliocentric where the wavelengths are", unit="km/s"),
             Field("rv_err", "standard error of rv", unit="km/s"),
+            Field("v_sin_i", "projected velocity of rotation, macroturbulence included", unit="km/s", required=False),
+            Field("snr_blue", "median signal-to-noise ratio per pixel of the blue arm", required=False),
+            Field("snr_red", "median signal-to-noise ratio per pixel of the red arm", required=False),
+            Field("chi2_blue", "chi squared over the number of pairs of pixels, blue arm", required=False),
+            Field("chi2_red", "chi squared over the number of pairs of pixels, red arm", required=False),
+            Field("rv_second", "gain in chi squared of a second velocity over that of the first", required=False),
+            Field("rv_red_blue", "velocity of the red arm less that of the blue arm", unit="km/s", required=False),
+            Field("rv_red_blue_err", "standard error of rv_red_blue", unit="km/s", required=False),
+            Field("n_spikes", "pairs of pixels left out because they stand out upwards", "int", required=False),
+            Field("measured", "bit i set: label i has more from the data than from the prior", "int", required=False),
             Field("flags", "bit mask of warnings; 0 is clean", "int"),
+            Field("file", "file that the spectrum is from", "text", required=False),
+            Field("hdu", "parts of the file that it is from", "text", required=False),
         ),
+        datasets=(
+            Field(
+                "covariance",
+                "covariance of the 17 labels, t_eff in K",
+                dims=("star", "label", "label_"),
+                required=False,
+            ),
+            Field(
+                "information",
+                "1 - variance / prior variance of the labels; of abundances, that of [X/Fe] given [Fe/H]",
+                dims=("star", "label"),
+                required=False,
+            ),
+        ),
+        rows="star",
     ),
 )

@@ -1,0 +1,196 @@
+"""From fits to the rows of a catalog: labels, errors, what was measured, and what may be wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from astropipe.spectra.emulator import Emulator
+from astropipe.spectra.fitting import ROTATION, RV, Fit, Fitter
+from astropipe.spectra.flags import MIN_USABLE_PIXELS, SpectrumFlag
+from astropipe.spectra.labels import LABELS
+from astropipe.spectra.pairs import SIZES, Pairs, pair
+from astropipe.spectra.prior import stellar_sigma, x_fe_sigma
+
+N_LABELS = len(LABELS)
+BATCH = 32
+"""Spectra that are fitted together: their derivatives stay in the cache of a core."""
+MEASURED_INFORMATION = 0.5
+"""A label has more from the data than from the prior above this."""
+
+# A label within this share of the range of the model from its end counts as at the edge.
+_EDGE_SHARE = 0.01
+# Limits of the flags, set on simulated spectra of single stars such that about one in two hundred is flagged
+# (benchmarks/bench_spectra_flags.py).
+CHI2_LIMIT = 1.25
+MISFIT_LIMIT = 0.03
+V_SIN_I_LIMIT_KM_S = 60.0
+RV_ERR_LIMIT_KM_S = 10.0
+SECOND_VELOCITY_LIMIT = 0.6
+SPIKE_LIMIT = 12
+ARM_VELOCITY_LIMIT = 5.0
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Results of n spectra in their order, arrays of n rows; labels, errors, covariance in the order of `LABELS`."""
+
+    labels: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    covariance: NDArray[np.float32]
+    information: NDArray[np.float32]
+    rv: NDArray[np.float64]
+    rv_err: NDArray[np.float64]
+    v_sin_i: NDArray[np.float64]
+    chi2: NDArray[np.float64]
+    rv_second: NDArray[np.float64]
+    rv_red_blue: NDArray[np.float64]
+    rv_red_blue_err: NDArray[np.float64]
+    n_spikes: NDArray[np.int32]
+    flags: NDArray[np.int64]
+
+
+def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
+    """Fit spectra and say what came out.
+
+    Parameters
+    ----------
+    fitter : Fitter
+        The emulator and how it is fitted.
+    flux, ivar : ndarray, shape (n, N_PIXELS)
+        Spectra on the pixels of `pixels.OBSERVED`, in the observed frame and in any unit; inverse variance 0 masks.
+
+    Returns
+    -------
+    Rows
+        Spectra with too few usable pixels have labels that are not a number, and flags.
+    """
+    flux = np.where(np.isfinite(flux), flux, 0.0)
+    ivar = np.where(np.isfinite(ivar) & (ivar > 0.0), ivar, 0.0)
+    parts = [
+        _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH])
+        for start in range(0, len(flux), BATCH)
+    ]
+    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__))
+
+
+def nothing(n: int, flags: int) -> Rows:
+    """Return rows of spectra of which nothing is known but flags."""
+
+    def missing(*shape: int) -> NDArray[np.float64]:
+        return np.full((n, *shape), np.nan)
+
+    single = np.float32
+    return Rows(
+        labels=missing(N_LABELS),
+        errors=missing(N_LABELS),
+        covariance=missing(N_LABELS, N_LABELS).astype(single),
+        information=np.zeros((n, N_LABELS), dtype=single),
+        rv=missing(),
+        rv_err=missing(),
+        v_sin_i=missing(),
+        chi2=missing(2),
+        rv_second=missing(),
+        rv_red_blue=missing(),
+        rv_red_blue_err=missing(),
+        n_spikes=np.zeros(n, dtype=np.int32),
+        flags=np.full(n, flags, dtype=np.int64),
+    )
+
+
+def _predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
+    usable = np.count_nonzero(ivar, axis=1)
+    enough = usable >= MIN_USABLE_PIXELS
+    rows = nothing(len(flux), 0)
+    rows.flags[~enough] |= SpectrumFlag.FEW_PIXELS
+    if not enough.any():
+        return rows
+    with torch.no_grad():
+        pairs = pair(flux[enough], ivar[enough])
+        fit = fitter(pairs)
+        found = _rows(fitter.emulator, pairs, fit)
+    found.flags[usable[enough] < flux.shape[1] // 2] |= SpectrumFlag.MASKED_MUCH
+    for name in Rows.__dataclass_fields__:
+        getattr(rows, name)[enough] = getattr(found, name) if name != "flags" else found.flags | rows.flags[enough]
+    return rows
+
+
+def _rows(emulator: Emulator, pairs: Pairs, fit: Fit) -> Rows:
+    labels = fit.parameters[:, :N_LABELS]
+    covariance = fit.covariance[:, :N_LABELS, :N_LABELS]
+    variance = torch.diagonal(fit.covariance, dim1=1, dim2=2)
+    broadening = fit.parameters[:, ROTATION].clamp_min(0.0).sqrt()
+    difference, difference_err = fit.rv_red_blue, fit.rv_red_blue_err
+    second = fit.start.second / fit.start.peak.clamp_min(1e-9)
+    chi2 = fit.chi2 / fit.n_used.clamp_min(1)
+    flags = _flags(emulator, fit, chi2, second, broadening, variance[:, RV].sqrt())
+    return Rows(
+        labels=labels.double().numpy(),
+        errors=variance[:, :N_LABELS].sqrt().double().numpy(),
+        covariance=covariance.numpy(),
+        information=information(covariance).numpy(),
+        rv=fit.parameters[:, RV].double().numpy(),
+        rv_err=variance[:, RV].sqrt().double().numpy(),
+        v_sin_i=broadening.double().numpy(),
+        chi2=torch.where(fit.n_used > 0, chi2, torch.nan).double().numpy(),
+        rv_second=second.double().numpy(),
+        rv_red_blue=difference.double().numpy(),
+        rv_red_blue_err=difference_err.double().numpy(),
+        n_spikes=fit.n_spikes.numpy().astype(np.int32),
+        flags=flags,
+    )
+
+
+def information(covariance: Tensor) -> Tensor:
+    """Return what the data say of each label, shape (n, 17): 1 - variance / prior variance, 0 nothing, 1 all.
+
+    Of t_eff, log_g and fe_h the prior is that of the population, of the other abundances that of [X/Fe] given [Fe/H]:
+    an abundance that is known because iron is known is not measured.
+    """
+    variance = torch.diagonal(covariance, dim1=1, dim2=2)
+    relative = variance[:, 3:] + variance[:, 2:3] - 2.0 * covariance[:, 2, 3:]
+    prior = torch.cat([stellar_sigma(), x_fe_sigma()]) ** 2
+    return (1.0 - torch.cat([variance[:, :3], relative], dim=1) / prior).clamp(0.0, 1.0)
+
+
+def measured_bits(information: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Return a bit mask per row: bit i is set where label i has more from the data than from the prior."""
+    return np.asarray(
+        np.sum((information > MEASURED_INFORMATION).astype(np.int64) << np.arange(N_LABELS), axis=1), dtype=np.int64
+    )
+
+
+def _flags(
+    emulator: Emulator, fit: Fit, chi2: Tensor, second: Tensor, broadening: Tensor, rv_err: Tensor
+) -> NDArray[np.int64]:
+    low, high = emulator.low, emulator.high
+    inner = _EDGE_SHARE * (high - low)
+    labels = fit.parameters[:, :3]
+    edge = ((labels < (low + inner)[:3]) | (labels > (high - inner)[:3])).any(1)
+    # A misfit counts if it is significant, and larger than what the emulator and a survey's flat fields may cause.
+    misfit = torch.zeros_like(chi2)
+    for i, (residual, weights, model) in enumerate(
+        zip(*(part.split(SIZES, dim=1) for part in (fit.residual, fit.weights, fit.model)), strict=True)
+    ):
+        used = weights > 0.0
+        noise = torch.where(used, 1.0 / weights.clamp_min(1e-30), torch.zeros_like(weights)).sum(1)
+        excess = (torch.where(used, residual**2, torch.zeros_like(residual)).sum(1) - noise).clamp_min(0.0)
+        level = torch.where(used, model**2, torch.zeros_like(model)).sum(1).clamp_min(1e-30)
+        misfit[:, i] = (excess / level).sqrt()
+    poor = ((chi2 > CHI2_LIMIT) & (misfit > MISFIT_LIMIT)).any(1)
+    conditions = (
+        (SpectrumFlag.OUT_OF_DOMAIN, edge),
+        (SpectrumFlag.POOR_FIT, poor),
+        (SpectrumFlag.BROADENED, broadening > V_SIN_I_LIMIT_KM_S),
+        (SpectrumFlag.RV_UNCERTAIN, (rv_err > RV_ERR_LIMIT_KM_S) | (second > SECOND_VELOCITY_LIMIT)),
+        (SpectrumFlag.COSMIC_RAYS, fit.n_spikes > SPIKE_LIMIT),
+        (SpectrumFlag.AIR_WAVELENGTHS, fit.rv_red_blue < -ARM_VELOCITY_LIMIT * fit.rv_red_blue_err),
+    )
+    flags = np.zeros(len(labels), dtype=np.int64)
+    for flag, condition in conditions:
+        flags |= np.where(condition.numpy(), int(flag), 0)
+    return flags

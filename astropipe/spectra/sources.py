@@ -1,0 +1,216 @@
+"""Spectra in batches from artifacts and files, in their order, each with its name, file and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.artifacts import open_artifact
+from astropipe.artifacts.reader import reading
+from astropipe.runtime.errors import ArtifactError, AstropipeError, InputError
+from astropipe.spectra.flags import LOW_SNR_LIMIT, SpectrumFlag
+from astropipe.spectra.lamost import Exposures
+from astropipe.spectra.observations import Observation
+from astropipe.spectra.pixels import N_PIXELS, OBSERVED, arm_slices, to_pixels, wavelengths_a
+from astropipe.spectra.readers import Medium, find_files, read_observations
+
+BLOCK = 512
+"""Spectra of an artifact that are read together."""
+_FILES = 64
+# The pixels of an artifact are ours if they agree to a hundredth of a pixel.
+_SAME_PIXELS = 2.3e-7
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Spectra that were read together, n of them.
+
+    Attributes
+    ----------
+    ids, files, hdus : list of str
+        Name of each spectrum, its file and where in it.
+    flux, ivar : ndarray of float32, shape (n, N_PIXELS)
+        Inverse variance is 0 where masked.
+    snr : ndarray, shape (n, 2)
+        Median signal-to-noise ratio per pixel of the blue and the red arm.
+    flags : ndarray of int64, shape (n,)
+        What is known to be wrong.
+    faults : list of str
+        Messages of files that could not be read.
+    done : tuple of int
+        Number of inputs, and of rows of the next one, that are behind after this batch.
+    """
+
+    ids: list[str]
+    files: list[str]
+    hdus: list[str]
+    flux: NDArray[np.float32]
+    ivar: NDArray[np.float32]
+    snr: NDArray[np.float64]
+    flags: NDArray[np.int64]
+    faults: list[str]
+    done: tuple[int, int]
+
+
+def list_inputs(inputs: Sequence[Path]) -> list[Path]:
+    """Return the files that inputs stand for: artifacts and files as they are, the FITS files of folders by name.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist or a folder holds no FITS file.
+    """
+    return find_files(inputs)
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether a file is an artifact of this package, of whatever kind."""
+    if not h5py.is_hdf5(path):
+        return False
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return "schema" in file.attrs
+    except OSError:
+        return False
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of spectra of an artifact; 1 for a file, which may turn out to hold several."""
+    if not is_artifact(path):
+        return 1
+    with open_artifact(path, "spectra") as artifact:
+        return int(artifact.file["flux"].shape[0])
+
+
+def batches(
+    paths: Sequence[Path],
+    *,
+    exposures: Exposures,
+    medium: Medium,
+    rows: slice | None = None,
+    start: tuple[int, int] = (0, 0),
+) -> Iterator[Batch]:
+    """Read spectra in batches of bounded size.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        As `list_inputs` gave them.
+    exposures, medium : str
+        See `read_observations`.
+    rows : slice, optional
+        Of the one artifact that is given, the rows wanted.
+    start : tuple of int
+        Where to go on, as `Batch.done` said.
+
+    Yields
+    ------
+    Batch
+        In the order of inputs and rows. A file that cannot be read is one row with the flag UNREADABLE; a fault of an
+        artifact is raised, as it concerns all that follows.
+
+    Raises
+    ------
+    ArtifactError
+        If an artifact is damaged, of another kind, or on other pixels.
+    """
+    index, row = start
+    while index < len(paths):
+        if is_artifact(paths[index]):
+            for batch in _artifact_batches(paths[index], rows or slice(None), row):
+                yield Batch(**{**vars(batch), "done": (index, batch.done[1])})
+            index, row = index + 1, 0
+            continue
+        stop = index
+        while stop < len(paths) and stop - index < _FILES and not is_artifact(paths[stop]):
+            stop += 1
+        yield _files_batch(paths[index:stop], exposures, medium, done=(stop, 0))
+        index, row = stop, 0
+
+
+def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
+    with open_artifact(path, "spectra") as artifact:
+        wavelength = np.asarray(artifact.file["wavelength"])
+        if wavelength.shape != (N_PIXELS,) or np.max(np.abs(wavelength / wavelengths_a() - 1.0)) > _SAME_PIXELS:
+            raise ArtifactError(
+                f"{path}: its {len(wavelength)} wavelengths are not the {N_PIXELS} pixels of this stage; give "
+                "spectra on other pixels as tables or arrays, which are put on them"
+            )
+        ids = [str(each) for each in artifact.table()["id"]]
+        first, last, _ = rows.indices(len(ids))
+        for begin in range(first + skip, last, BLOCK):
+            end = min(begin + BLOCK, last)
+            with reading(path, "a block of spectra is"):
+                flux = np.asarray(artifact.file["flux"][begin:end], dtype=np.float32)
+                ivar = np.asarray(artifact.file["ivar"][begin:end], dtype=np.float32)
+                mask = np.asarray(artifact.file["mask"][begin:end])
+            bad = mask | ~np.isfinite(flux) | ~np.isfinite(ivar) | ~(ivar > 0.0)
+            flux, ivar = np.where(bad, np.float32(0.0), flux), np.where(bad, np.float32(0.0), ivar)
+            snr = _snr(flux, ivar)
+            n = end - begin
+            yield Batch(
+                ids=ids[begin:end],
+                files=[str(path)] * n,
+                hdus=[f"row {row}" for row in range(begin, end)],
+                flux=flux,
+                ivar=ivar,
+                snr=snr,
+                flags=_flags(ivar, snr),
+                faults=[],
+                done=(0, end - first),
+            )
+
+
+def _snr(flux: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Median S/N per usable pixel of each arm, 0 without any, shape (n, 2)."""
+    ratio = np.where(ivar > 0.0, flux * np.sqrt(ivar), np.nan)
+    result = np.zeros((len(flux), len(OBSERVED)))
+    for i, place in enumerate(arm_slices().values()):
+        seen = ~np.isnan(ratio[:, place]).all(axis=1)
+        result[seen, i] = np.nanmedian(ratio[seen, place], axis=1)
+    return result
+
+
+def _flags(ivar: NDArray[np.float32], snr: NDArray[np.float64]) -> NDArray[np.int64]:
+    flags = np.where((snr >= LOW_SNR_LIMIT).any(axis=1), 0, int(SpectrumFlag.LOW_SNR))
+    for flag, place in zip((SpectrumFlag.MISSING_BLUE, SpectrumFlag.MISSING_RED), arm_slices().values(), strict=True):
+        flags |= np.where((ivar[:, place] > 0.0).any(axis=1), 0, int(flag))
+    return flags.astype(np.int64)
+
+
+def _files_batch(paths: Sequence[Path], exposures: Exposures, medium: Medium, done: tuple[int, int]) -> Batch:
+    found: list[Observation] = []
+    faults = []
+    for path in paths:
+        try:
+            found += read_observations(path, exposures, medium=medium)
+        except AstropipeError as error:
+            if not isinstance(error, InputError):
+                raise
+            faults.append(str(error))
+            found.append(Observation(path.name, str(path), "", {}, {}, int(SpectrumFlag.UNREADABLE)))
+    flux = np.zeros((len(found), N_PIXELS), dtype=np.float32)
+    ivar = np.zeros_like(flux)
+    snr = np.zeros((len(found), len(OBSERVED)))
+    for i, observation in enumerate(found):
+        for j, (pixels, place) in enumerate(zip(OBSERVED, arm_slices().values(), strict=True)):
+            arm = observation.arms.get(pixels.name)  # type: ignore[call-overload]
+            if arm is not None:
+                flux[i, place], ivar[i, place], _ = to_pixels(arm.wavelength_a, arm.flux, arm.ivar, arm.mask, pixels)
+                snr[i, j] = arm.snr
+    return Batch(
+        ids=[each.id for each in found],
+        files=[each.file for each in found],
+        hdus=[" ".join(arm.hdu for arm in each.arms.values()) for each in found],
+        flux=flux,
+        ivar=ivar,
+        snr=snr,
+        flags=np.array([each.flags for each in found], dtype=np.int64),
+        faults=faults,
+        done=done,
+    )

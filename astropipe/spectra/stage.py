@@ -1,0 +1,361 @@
+"""The verbs of the spectra stage: simulated surveys, the emulator, labels of stars."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+from numpy.typing import NDArray
+
+from astropipe.artifacts import Provenance, create_artifact, open_artifact
+from astropipe.config.spectra import EvaluateConfig, PredictConfig, SimulateConfig, TrainConfig
+from astropipe.runtime.checkpoint import Checkpoint
+from astropipe.runtime.errors import InputError, InterruptedRunError, UsageError
+from astropipe.runtime.interruption import stop_requested
+from astropipe.runtime.run import Run, checkpoint_path
+from astropipe.runtime.shipped import weights_file
+from astropipe.spectra import prediction
+from astropipe.spectra.emulator import INPUT_NAMES, SHIPPED, read_emulator
+from astropipe.spectra.fitting import Fitter
+from astropipe.spectra.flags import SpectrumFlag
+from astropipe.spectra.instrument import Damage
+from astropipe.spectra.labels import LABELS
+from astropipe.spectra.pixels import N_PIXELS, wavelengths_a
+from astropipe.spectra.prediction import Rows
+from astropipe.spectra.simulation import Stars, Survey, simulate_rows
+from astropipe.spectra.sources import Batch, batches, count_rows, is_artifact, list_inputs
+
+_CITATIONS = ("Ting2019", "Plez2012", "Gustafsson2008", "Heiter2021")
+_SECONDS_BETWEEN_CHECKPOINTS = 120.0
+
+
+def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: Run) -> str:
+    """Simulate a survey and write its spectra with the true labels as a ``spectra`` artifact.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        None.
+    output : Path
+        The artifact.
+    config : SimulateConfig
+        Which stars, how observed.
+    run : Run
+        Gives the seed and the chunk; chunks of one survey are parts of the same stars.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    UsageError
+        If the chunk is empty.
+    """
+    rows = run.chunk.rows(config.n_spectra)
+    n = rows.stop - rows.start
+    if n == 0:
+        raise UsageError(
+            f"chunk {run.chunk.index}/{run.chunk.count} is empty: there are {config.n_spectra} spectra only"
+        )
+    emulator = read_emulator(_emulator_file(config.emulator))
+    survey = Survey(
+        snr=(config.snr_low, config.snr_high),
+        blue_to_red_snr=config.blue_to_red_snr,
+        rv_limit_km_s=config.rv_limit_km_s,
+        v_sin_i_limit_km_s=config.v_sin_i_limit_km_s,
+        resolution=(config.resolution_low, config.resolution_high),
+        damage=Damage(
+            masked_fraction=config.masked_fraction,
+            gap_rate=config.gap_rate,
+            gap_width_a=config.gap_width_a,
+            missing_arm_rate=config.missing_arm_rate,
+            cosmic_ray_rate=config.cosmic_ray_rate,
+            sky_residual=config.sky_residual,
+            tilt=config.continuum_tilt,
+        ),
+    )
+    provenance = Provenance.of_run(
+        "spectra.simulate", config, run, inputs=[_emulator_file(config.emulator)], citations=_CITATIONS
+    )
+    stars: list[Stars] = []
+    with (
+        create_artifact(output, "spectra", title="Simulated survey", provenance=provenance) as artifact,
+        run.progress("simulate", n, "spectra") as reporter,
+    ):
+        artifact.write_array("wavelength", wavelengths_a(), unit="Angstrom")
+        flux, ivar, mask = (
+            artifact.create_array(name, (n, N_PIXELS), dtype, compression=1)
+            for name, dtype in (("flux", np.float32), ("ivar", np.float32), ("mask", bool))
+        )
+        done = 0
+        for truth, recorded in simulate_rows(emulator, survey, run.seed, rows.start, rows.stop):
+            if stop_requested():
+                raise InterruptedRunError("interrupted; simulations have no checkpoint: run again with --force")
+            place = slice(done, done + len(truth))
+            # To 1 in 8,000 and 1 in 250, far below the noise: what is rounded compresses, and a survey is large.
+            flux[place], ivar[place] = _rounded(recorded.flux, 12), _rounded(recorded.ivar, 7)
+            mask[place] = recorded.mask
+            stars.append(truth)
+            done = place.stop
+            reporter.update(done)
+        artifact.write_table(_truth_table(stars, rows.start))
+    return f"{n} simulated spectra"
+
+
+def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
+    """Round to a number of bits after the leading one."""
+    drop = 23 - bits
+    whole = values.view(np.uint32) + np.uint32(1 << (drop - 1))
+    return (whole & np.uint32(~((1 << drop) - 1) & 0xFFFFFFFF)).view(np.float32)
+
+
+def _emulator_file(name: str | None) -> Path:
+    return weights_file(SHIPPED) if name is None else Path(name)
+
+
+def _truth_table(stars: list[Stars], first: int) -> QTable:
+    labels = np.concatenate([part.labels for part in stars])
+    table = QTable({"id": [f"sim-{row:07d}" for row in range(first, first + len(labels))]})
+    for i, name in enumerate(INPUT_NAMES):
+        unit = {"t_eff": u.K, "v_micro": u.km / u.s}.get(name)
+        table[name] = labels[:, i] if unit is None else labels[:, i] * unit
+    for name, attribute in (("rv", "rv_km_s"), ("v_sin_i", "v_sin_i_km_s"), ("v_macro", "v_macro_km_s")):
+        table[name] = np.concatenate([getattr(part, attribute) for part in stars]) * u.km / u.s
+    for name in ("resolution", "snr"):
+        values = np.concatenate([getattr(part, name) for part in stars])
+        table[f"{name}_blue"], table[f"{name}_red"] = values[:, 0], values[:, 1]
+    return table
+
+
+def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Run) -> str:
+    """Read labels from spectra and write a ``stellar-catalog``, a row for each spectrum in the order of the inputs.
+
+    Works in batches, so that memory does not grow with the spectra but for the rows of the catalog. An interrupted run
+    leaves a checkpoint beside the output.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        ``spectra`` artifacts, files that `readers` can read, and folders of FITS files.
+    output : Path
+        The artifact.
+    config : PredictConfig
+        What is read, and with what it is compared.
+    run : Run
+        Gives the chunk, and what to do with a checkpoint. A chunk is a part of the rows of the one artifact given, or
+        of
+        the files.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    InputError
+        If an input does not exist, or no file at all can be read. A single file that cannot is a row with the flag
+        UNREADABLE and a warning.
+    ArtifactError
+        If an artifact is damaged or on other pixels.
+    InterruptedRunError
+        If the run was interrupted; a checkpoint is kept.
+    """
+    paths = list_inputs(inputs)
+    rows: slice | None = None
+    if run.chunk.count > 1:
+        if len(paths) == 1 and is_artifact(paths[0]):
+            rows = run.chunk.rows(count_rows(paths[0]))
+            empty = rows.start == rows.stop
+        else:
+            paths = paths[run.chunk.rows(len(paths))]
+            empty = not paths
+        if empty:
+            raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} is empty: ask for fewer chunks")
+    emulator_file = _emulator_file(config.emulator)
+    provenance = Provenance.of_run("spectra.predict", config, run, inputs=[*paths, emulator_file], citations=_CITATIONS)
+    checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
+    catalog = _Catalog(checkpoint.load())
+    fitter = Fitter(read_emulator(emulator_file))
+    total = rows.stop - rows.start if rows else sum(count_rows(path) for path in paths)
+    saved_at = time.monotonic()
+    with run.progress("predict", total, "spectra") as reporter:
+        for batch in batches(paths, exposures=config.exposures, medium=config.medium, rows=rows, start=catalog.done):
+            for fault in batch.faults:
+                print(f"warning: {fault}", file=sys.stderr)
+            catalog.add(batch, prediction.predict(fitter, batch.flux, batch.ivar))
+            reporter.update(min(len(catalog), total))
+            if stop_requested() or time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
+                checkpoint.save(catalog.arrays())
+                saved_at = time.monotonic()
+            if stop_requested():
+                raise InterruptedRunError(
+                    f"interrupted after {len(catalog)} spectra, which are kept in {checkpoint.path}; run again with "
+                    "--resume"
+                )
+    arrays = catalog.arrays()
+    unreadable = int(np.count_nonzero(arrays["flags"] & SpectrumFlag.UNREADABLE))
+    if unreadable == len(catalog):
+        raise InputError(f"none of the {unreadable} files could be read; the first is {paths[0]}, see the warnings")
+    with create_artifact(output, "stellar-catalog", title="Stellar labels", provenance=provenance) as artifact:
+        artifact.write_table(_catalog_table(arrays))
+        artifact.write_array("information", arrays["information"])
+        if config.covariance:
+            artifact.write_array("covariance", arrays["covariance"])
+    run.discard_checkpoint(output)
+    clean = int(np.count_nonzero(arrays["flags"] == 0))
+    return f"{len(catalog)} spectra, {clean} of them without a flag, {unreadable} files not readable"
+
+
+class _Catalog:
+    """The rows of a catalog as they come, in blocks.
+
+    Parameters
+    ----------
+    arrays : dict of str to array, optional
+        What `arrays` gave to a checkpoint.
+    """
+
+    def __init__(self, arrays: dict[str, NDArray[Any]] | None) -> None:
+        self.done = (0, 0)
+        self._blocks: dict[str, list[NDArray[Any]]] = {}
+        if arrays is not None:
+            done = arrays.pop("done")
+            self.done = (int(done[0]), int(done[1]))
+            for name, values in arrays.items():
+                decoded = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
+                self._blocks[name] = [decoded]
+
+    def __len__(self) -> int:
+        return sum(len(block) for block in self._blocks.get("flags", []))
+
+    def add(self, batch: Batch, rows: Rows) -> None:
+        """Append the results of a batch."""
+        values = vars(rows) | {
+            "id": np.array(batch.ids, dtype=str),
+            "file": np.array(batch.files, dtype=str),
+            "hdu": np.array(batch.hdus, dtype=str),
+            "snr": batch.snr,
+            "flags": _joined_flags(batch.flags, rows.flags),
+        }
+        for name, block in values.items():
+            self._blocks.setdefault(name, []).append(block)
+        self.done = batch.done
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all rows by name, text as bytes, with where they end in the inputs."""
+        arrays = {}
+        for name, blocks in self._blocks.items():
+            joined = np.concatenate(blocks)
+            self._blocks[name] = [joined]
+            arrays[name] = np.char.encode(joined, "utf-8") if joined.dtype.kind == "U" else joined
+        return arrays | {"done": np.array(self.done)}
+
+
+def _joined_flags(read: NDArray[np.int64], fitted: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Join what was wrong with a file with what the fit says; of a file that was not read, only the first."""
+    unreadable = (read & SpectrumFlag.UNREADABLE) != 0
+    return np.where(unreadable, int(SpectrumFlag.UNREADABLE), read | fitted)
+
+
+def _catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
+    def text(name: str) -> NDArray[np.str_]:
+        return np.char.decode(arrays[name], "utf-8")
+
+    table = QTable({"id": text("id")})
+    for i, label in enumerate(LABELS):
+        unit = u.Unit(label.unit) if label.unit else u.dimensionless_unscaled
+        for name, values in ((label.name, arrays["labels"]), (f"{label.name}_err", arrays["errors"])):
+            table[name] = values[:, i] * unit if label.unit else values[:, i]
+    for name in ("rv", "rv_err", "v_sin_i"):
+        table[name] = arrays[name] * u.km / u.s
+    for i, arm in enumerate(("blue", "red")):
+        table[f"snr_{arm}"] = arrays["snr"][:, i]
+        table[f"chi2_{arm}"] = arrays["chi2"][:, i]
+    table["rv_second"] = arrays["rv_second"]
+    for name in ("rv_red_blue", "rv_red_blue_err"):
+        table[name] = arrays[name] * u.km / u.s
+    table["n_spikes"] = arrays["n_spikes"]
+    table["measured"] = prediction.measured_bits(arrays["information"])
+    table["flags"] = arrays["flags"]
+    table["file"], table["hdu"] = text("file"), text("hdu")
+    return table
+
+
+def train(inputs: Sequence[Path], output: Path, config: TrainConfig, run: Run) -> str:
+    """Train the emulator on a grid of synthetic spectra and write it as a ``spectrum-emulator`` artifact.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        One ``synthetic-grid`` artifact.
+    output : Path
+        The artifact.
+    config : TrainConfig
+        Sizes and schedule.
+    run : Run
+        Gives the seed.
+
+    Returns
+    -------
+    str
+        One line on the result.
+    """
+    from astropipe.spectra.emulator_artifact import train_emulator
+
+    return train_emulator(inputs[0], output, config, run, _CITATIONS)
+
+
+def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
+    """Compare catalogs with the truth of simulated spectra and write a ``metrics`` artifact.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Pairs of a ``spectra`` artifact with true labels and the ``stellar-catalog`` made of it.
+    output : Path
+        The artifact.
+    config : EvaluateConfig
+        Bins of S/N.
+    run : Run
+        Seed of the record only: nothing here is random.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    UsageError
+        If the files are not in pairs.
+    InputError
+        If the spectra have no true labels, or the ids of a pair differ.
+    """
+    from astropipe.spectra.evaluation import quality
+
+    if len(inputs) % 2:
+        raise UsageError("astropipe spectra evaluate takes pairs of files: SPECTRA CATALOG [SPECTRA CATALOG ...]")
+    provenance = Provenance.of_run("spectra.evaluate", config, run, inputs=inputs)
+    rows: list[tuple[Any, ...]] = []
+    for spectra, catalog in zip(inputs[::2], inputs[1::2], strict=True):
+        with open_artifact(spectra, "spectra") as artifact:
+            truth = artifact.table()
+        with open_artifact(catalog, "stellar-catalog") as artifact:
+            subject, found = artifact.title, artifact.table()
+        try:
+            rows += [(subject, *row) for row in quality(truth, found, config.snr_edges)]
+        except InputError as error:
+            raise InputError(f"{spectra}, {catalog}: {error}") from error
+    names = ("subject", "measure", "value", "error", "unit", "expected", "expected_error", "source")
+    with create_artifact(output, "metrics", title="Quality of the stellar catalogs", provenance=provenance) as new:
+        new.write_table(QTable(rows=rows, names=names))
+    return f"{len(rows)} measures of {len(inputs) // 2} catalogs"

@@ -1,0 +1,63 @@
+"""Commands of the recipe: ``python -m astropipe.spectra.synthesis fetch | build | run | gather``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from astropipe.runtime.errors import AstropipeError
+from astropipe.spectra.synthesis import grid, sources
+from astropipe.spectra.synthesis.grid_labels import SEED
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.function(options)
+    except AstropipeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m astropipe.spectra.synthesis", description=grid.__doc__)
+    commands = parser.add_subparsers(required=True)
+    fetch = commands.add_parser("fetch", help="download and check the sources, 0.5 GB")
+    fetch.add_argument("folder", type=Path)
+    fetch.set_defaults(function=lambda options: sources.fetch(options.folder))
+    build = commands.add_parser("build", help="compile Turbospectrum and write the line lists")
+    build.add_argument("folder", type=Path)
+    build.set_defaults(function=lambda options: sources.build(options.folder))
+    run = commands.add_parser("run", help="synthesise a range of stars, 5-10 s each and core")
+    run.add_argument("folder", type=Path, help="of the sources")
+    run.add_argument("--work", type=Path, required=True, help="folder of the spectra; what is there is kept")
+    run.add_argument("--start", type=int, default=0)
+    run.add_argument("--count", type=int, required=True)
+    run.add_argument("--workers", type=int, default=1)
+    run.add_argument("--seed", type=int, default=SEED)
+    run.set_defaults(function=_run)
+    gather = commands.add_parser("gather", help="write a work folder as one artifact")
+    gather.add_argument("work", type=Path)
+    gather.add_argument("--output", type=Path, required=True)
+    gather.add_argument("--seed", type=int, default=SEED)
+    gather.set_defaults(function=lambda options: print(grid.gather(options.work, options.output, options.seed)))
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    grid.synthesise(
+        range(options.start, options.start + options.count),
+        options.seed,
+        options.folder,
+        options.work,
+        workers=options.workers,
+        report=lambda index, message: print(f"star {index}: {message}", flush=True),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
