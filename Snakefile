@@ -29,6 +29,13 @@ module nbody:
         config
 
 
+module spectra:
+    snakefile:
+        "workflows/spectra.smk"
+    config:
+        config
+
+
 module inference:
     snakefile:
         "workflows/inference.smk"
@@ -39,6 +46,9 @@ module inference:
 use rule * from nbody as nbody_*
 
 
+use rule * from spectra as spectra_*
+
+
 use rule * from inference as inference_*
 
 
@@ -46,4 +56,5 @@ rule all:
     default_target: True
     input:
         rules.nbody_all.input,
+        rules.spectra_all.input,
         rules.inference_all.input,

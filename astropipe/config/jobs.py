@@ -15,6 +15,8 @@ from astropipe.config.inference import SampleConfig
 from astropipe.config.loading import merge, read_yaml, validate_section
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
 from astropipe.config.root import Config
+from astropipe.config.spectra import PredictConfig
+from astropipe.config.spectra import SimulateConfig as SurveySimulateConfig
 from astropipe.runtime.errors import UsageError
 from astropipe.runtime.run import as_options
 from astropipe.runtime.shipped import data_file, weights_file
@@ -22,10 +24,13 @@ from astropipe.runtime.shipped import data_file, weights_file
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "inference": 2, "plots": 2}
+CODE = {"nbody": 3, "spectra": 1, "inference": 2, "plots": 2}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800
+_SPECTRA_MB = 2000
+# Spectra in the figure of examples.
+_EXAMPLES = 4
 # As measured: arrays of the size of the result that a process holds at its peak (those of the run, the result, the
 # checkpoint), what a run carries for each body, and what a system costs beside its bodies (its random stream, its row).
 _COPIES = 4
@@ -40,6 +45,7 @@ class Wildcards(Protocol):
 
     ensemble: str
     posterior: str
+    sample: str
     chunk: str
     chunks: str
 
@@ -74,6 +80,19 @@ def sample_settings(config: Config, posterior: str) -> SampleConfig:
     return settings.model_copy(update={"label": None if settings.problem == posterior else posterior})
 
 
+def survey_settings(config: Config, sample: str) -> SurveySimulateConfig:
+    """Return the settings by which a survey is simulated; raises as `simulate_settings`."""
+    changes = config.workflow.surveys[sample].simulate
+    return _changed(config.spectra.simulate, changes, f"workflow.surveys.{sample}.simulate")
+
+
+def predict_settings(config: Config, sample: str) -> PredictConfig:
+    """Return the settings by which spectra of a survey or of real stars are fitted; raises as `simulate_settings`."""
+    group = "surveys" if sample in config.workflow.surveys else "observations"
+    changes = getattr(config.workflow, group)[sample].predict
+    return _changed(config.spectra.predict, changes, f"workflow.{group}.{sample}.predict")
+
+
 def _changed(base: _S, changes: dict[str, Any], where: str) -> _S:
     return validate_section(type(base), merge(base.model_dump(), changes), "the configuration", f"{where}.")
 
@@ -94,6 +113,11 @@ def check_jobs(config: Config) -> None:
     for ensemble in config.workflow.ensembles:
         simulate_settings(config, ensemble)
         integrate_settings(config, ensemble)
+    for survey in config.workflow.surveys:
+        survey_settings(config, survey)
+        predict_settings(config, survey)
+    for sample in config.workflow.observations:
+        predict_settings(config, sample)
     for posterior in config.workflow.posteriors:
         sample_settings(config, posterior)
 
@@ -154,6 +178,61 @@ class Jobs:
         """Return the catalogs that have an Agekyan-Anosova map."""
         ensembles = self.catalog_ensembles()
         return [name for name in ensembles if simulate_settings(self.config, name).family == "agekyan-anosova"]
+
+    def surveys(self) -> list[str]:
+        """Return the names of the simulated surveys."""
+        return list(self.config.workflow.surveys)
+
+    def spectra_samples(self) -> list[str]:
+        """Return the names of all sets of spectra, simulated and real."""
+        return [*self.config.workflow.surveys, *self.config.workflow.observations]
+
+    def get_spectra_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the spectra of a set: the artifact of a survey, or the files of real stars as they were given."""
+        if wildcards.sample in self.config.workflow.surveys:
+            return [f"{self.results}/spectra/{wildcards.sample}/spectra.h5"]
+        return self.config.workflow.observations[wildcards.sample].files
+
+    def get_spectra_chunk_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the catalogs of the chunks of a set of spectra; files of real stars are fitted in one piece."""
+        count = 1
+        if wildcards.sample in self.config.workflow.surveys:
+            count = self.config.workflow.spectra_chunks(survey_settings(self.config, wildcards.sample).n_spectra)
+        folder = f"{self.results}/spectra/{wildcards.sample}/chunks"
+        return [f"{folder}/{index}-of-{count}.h5" for index in range(1, count + 1)]
+
+    def get_survey_emulator(self, wildcards: Wildcards) -> list[str]:
+        """Return the emulator by which a survey is simulated."""
+        return [self._emulator(survey_settings(self.config, wildcards.sample).emulator)]
+
+    def get_predict_emulator(self, wildcards: Wildcards) -> list[str]:
+        """Return the emulator with which spectra are fitted."""
+        return [self._emulator(predict_settings(self.config, wildcards.sample).emulator)]
+
+    def _emulator(self, name: str | None) -> str:
+        return relative(weights_file("spectra-emulator.h5")) if name is None else name
+
+    def get_survey_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe spectra simulate``."""
+        return as_job_options("spectra.simulate", survey_settings(self.config, wildcards.sample))
+
+    def get_predict_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe spectra predict``."""
+        return as_job_options("spectra.predict", predict_settings(self.config, wildcards.sample))
+
+    def get_examples_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe spectra predict`` and the chunk for the figure of example spectra."""
+        settings = predict_settings(self.config, wildcards.sample).model_copy(update={"models": True})
+        chunks = max(1, survey_settings(self.config, wildcards.sample).n_spectra // _EXAMPLES)
+        return f"{as_job_options('spectra.predict', settings)} --chunk 1/{chunks}"
+
+    def get_spectra_evaluate_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe spectra evaluate``."""
+        return as_job_options("spectra.evaluate", self.config.spectra.evaluate)
+
+    def get_spectra_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job that fits spectra; it does not grow with their number."""
+        return int(_SPECTRA_MB * 2 ** (attempt - 1))
 
     def posteriors(self) -> list[str]:
         """Return the names of the posteriors."""

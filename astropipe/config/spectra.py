@@ -57,6 +57,7 @@ class PredictConfig(Section):
     medium: Literal["vacuum", "air"] = Field(
         "vacuum", description="of the wavelengths; air converts them, also where a file does not say it"
     )
+    models: bool = Field(False, description="write the model spectra, for figures of a few stars: 33 kB a spectrum")
     covariance: bool = Field(True, description="write the covariance of the labels, 1.2 kB a spectrum")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from astropipe.config.base import Section
 
@@ -25,6 +25,20 @@ class PosteriorConfig(Section):
     """One posterior: what differs from the inference section."""
 
     sample: dict[str, Any] = Field({}, description="changes to inference.sample")
+
+
+class SurveyConfig(Section):
+    """One simulated survey: what differs from the spectra section."""
+
+    simulate: dict[str, Any] = Field({}, description="changes to spectra.simulate")
+    predict: dict[str, Any] = Field({}, description="changes to spectra.predict")
+
+
+class ObservationsConfig(Section):
+    """Spectra of real stars: where they are, and what differs from the spectra section."""
+
+    files: list[str] = Field(min_length=1, description="files, and folders of FITS files")
+    predict: dict[str, Any] = Field({}, description="changes to spectra.predict")
 
 
 _ENSEMBLES = {
@@ -47,6 +61,8 @@ _ENSEMBLES = {
         integrate={"t_end": "250 yr", "keep": "trajectories", "n_saved": 2501},
     ),
 }
+
+_SURVEYS = {"simulated-survey": SurveyConfig(simulate={"n_spectra": 4000})}
 
 _POSTERIORS = {
     name: PosteriorConfig(sample={"problem": name})
@@ -73,6 +89,13 @@ class WorkflowConfig(Section):
     ensembles: dict[str, EnsembleConfig] = Field(
         _ENSEMBLES, description="ensembles of systems by name, each with its changes to the nbody section"
     )
+    spectra_per_chunk: int = Field(1000, ge=1, description="spectra that one job fits")
+    surveys: dict[str, SurveyConfig] = Field(
+        _SURVEYS, description="simulated surveys by name, each with its changes to the spectra section"
+    )
+    observations: dict[str, ObservationsConfig] = Field(
+        {}, description="real spectra by name, each with its files and its changes to the spectra section"
+    )
     posteriors: dict[str, PosteriorConfig] = Field(
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
     )
@@ -86,7 +109,7 @@ class WorkflowConfig(Section):
             raise ValueError(f"becomes part of every file name of the workflow and must not hold {' '.join(bad)}")
         return value
 
-    @field_validator("ensembles", "posteriors")
+    @field_validator("ensembles", "surveys", "observations", "posteriors")
     @classmethod
     def _names_are_file_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
@@ -94,6 +117,16 @@ class WorkflowConfig(Section):
                 raise ValueError(f"{name!r} becomes part of file names: use lower-case letters, digits and hyphens")
         return value
 
+    @model_validator(mode="after")
+    def _spectra_have_names_of_their_own(self) -> WorkflowConfig:
+        if both := sorted(set(self.surveys) & set(self.observations)):
+            raise ValueError(f"{both[0]!r} is a survey and a set of observations; rename one: they share a folder")
+        return self
+
     def chunks(self, n_systems: int) -> int:
         """Return the number of chunks that an ensemble is cut into."""
         return min(self.max_chunks, -(-n_systems // self.systems_per_chunk))
+
+    def spectra_chunks(self, n_spectra: int) -> int:
+        """Return the number of chunks in which spectra are fitted."""
+        return min(self.max_chunks, -(-n_spectra // self.spectra_per_chunk))

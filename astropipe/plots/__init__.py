@@ -44,6 +44,17 @@ FIGURES = {
         ("systems", "triples-catalog"), "nbody:outcome_map", "outcome of cold starts over the Agekyan-Anosova map"
     ),
     "orbits": Drawing(("trajectories",), "nbody:orbits", "paths of the bodies and their distances"),
+    "kiel": Drawing(("stellar-catalog",), "spectra:kiel", "gravity over effective temperature, coloured by iron"),
+    "label-errors": Drawing(
+        ("spectra", "stellar-catalog"), "spectra:label_errors", "predicted less true labels of simulated spectra"
+    ),
+    "label-pulls": Drawing(
+        ("spectra", "stellar-catalog"), "spectra:label_pulls", "pulls of labels and the coverage of their intervals"
+    ),
+    "label-precision": Drawing(
+        ("spectra", "stellar-catalog"), "spectra:label_precision", "errors of labels over S/N with the bound"
+    ),
+    "examples": Drawing(("spectra", "stellar-catalog"), "spectra:examples", "spectra with their models and masks"),
     "triangle": Drawing(("posterior",), "inference:triangle", "one- and two-dimensional posteriors"),
     "trace": Drawing(("posterior",), "inference:trace", "the nested sampling run and its weights"),
     "constraints": Drawing(("metrics",), "inference:constraints", "posteriors against published values"),

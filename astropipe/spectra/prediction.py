@@ -13,7 +13,7 @@ from astropipe.spectra.emulator import Emulator
 from astropipe.spectra.fitting import ROTATION, RV, Fit, Fitter
 from astropipe.spectra.flags import MIN_USABLE_PIXELS, SpectrumFlag
 from astropipe.spectra.labels import LABELS
-from astropipe.spectra.pairs import SIZES, Pairs, pair
+from astropipe.spectra.pairs import SIZES, pair
 from astropipe.spectra.prior import stellar_sigma, x_fe_sigma
 
 N_LABELS = len(LABELS)
@@ -51,10 +51,11 @@ class Rows:
     rv_red_blue: NDArray[np.float64]
     rv_red_blue_err: NDArray[np.float64]
     n_spikes: NDArray[np.int32]
+    model: NDArray[np.float32]
     flags: NDArray[np.int64]
 
 
-def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
+def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating], *, models: bool = False) -> Rows:
     """Fit spectra and say what came out.
 
     Parameters
@@ -63,6 +64,8 @@ def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floatin
         The emulator and how it is fitted.
     flux, ivar : ndarray, shape (n, N_PIXELS)
         Spectra on the pixels of `pixels.OBSERVED`, in the observed frame and in any unit; inverse variance 0 masks.
+    models : bool
+        Whether to keep the model spectra; without, their array has no columns.
 
     Returns
     -------
@@ -72,13 +75,13 @@ def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floatin
     flux = np.where(np.isfinite(flux), flux, 0.0)
     ivar = np.where(np.isfinite(ivar) & (ivar > 0.0), ivar, 0.0)
     parts = [
-        _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH])
+        _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH], models)
         for start in range(0, len(flux), BATCH)
     ]
     return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__))
 
 
-def nothing(n: int, flags: int) -> Rows:
+def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
     """Return rows of spectra of which nothing is known but flags."""
 
     def missing(*shape: int) -> NDArray[np.float64]:
@@ -98,28 +101,29 @@ def nothing(n: int, flags: int) -> Rows:
         rv_red_blue=missing(),
         rv_red_blue_err=missing(),
         n_spikes=np.zeros(n, dtype=np.int32),
+        model=missing(n_model).astype(single),
         flags=np.full(n, flags, dtype=np.int64),
     )
 
 
-def _predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
+def _predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating], models: bool) -> Rows:
     usable = np.count_nonzero(ivar, axis=1)
     enough = usable >= MIN_USABLE_PIXELS
-    rows = nothing(len(flux), 0)
+    rows = nothing(len(flux), 0, flux.shape[1] if models else 0)
     rows.flags[~enough] |= SpectrumFlag.FEW_PIXELS
     if not enough.any():
         return rows
     with torch.no_grad():
         pairs = pair(flux[enough], ivar[enough])
         fit = fitter(pairs)
-        found = _rows(fitter.emulator, pairs, fit)
+        found = _rows(fitter.emulator, fit, models=models)
     found.flags[usable[enough] < flux.shape[1] // 2] |= SpectrumFlag.MASKED_MUCH
     for name in Rows.__dataclass_fields__:
         getattr(rows, name)[enough] = getattr(found, name) if name != "flags" else found.flags | rows.flags[enough]
     return rows
 
 
-def _rows(emulator: Emulator, pairs: Pairs, fit: Fit) -> Rows:
+def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
     labels = fit.parameters[:, :N_LABELS]
     covariance = fit.covariance[:, :N_LABELS, :N_LABELS]
     variance = torch.diagonal(fit.covariance, dim1=1, dim2=2)
@@ -141,6 +145,7 @@ def _rows(emulator: Emulator, pairs: Pairs, fit: Fit) -> Rows:
         rv_red_blue=difference.double().numpy(),
         rv_red_blue_err=difference_err.double().numpy(),
         n_spikes=fit.n_spikes.numpy().astype(np.int32),
+        model=np.repeat(fit.model.numpy(), 2 if models else 0, axis=1),
         flags=flags,
     )
 

@@ -191,7 +191,7 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         for batch in batches(paths, exposures=config.exposures, medium=config.medium, rows=rows, start=catalog.done):
             for fault in batch.faults:
                 print(f"warning: {fault}", file=sys.stderr)
-            catalog.add(batch, prediction.predict(fitter, batch.flux, batch.ivar))
+            catalog.add(batch, prediction.predict(fitter, batch.flux, batch.ivar, models=config.models))
             reporter.update(min(len(catalog), total))
             if stop_requested() or time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
                 checkpoint.save(catalog.arrays())
@@ -208,6 +208,8 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     with create_artifact(output, "stellar-catalog", title="Stellar labels", provenance=provenance) as artifact:
         artifact.write_table(_catalog_table(arrays))
         artifact.write_array("information", arrays["information"])
+        if config.models:
+            artifact.write_array("model", arrays["model"])
         if config.covariance:
             artifact.write_array("covariance", arrays["covariance"])
     run.discard_checkpoint(output)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from lamost_files import SIZE, arm_columns, coadds, rows_hdu, vectors_hdu, write
 
 from astropipe.runtime.errors import InputError, UsageError
 from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.lamost import read_lamost
-from lamost_files import SIZE, arm_columns, coadds, rows_hdu, vectors_hdu, write
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "lamost"
 

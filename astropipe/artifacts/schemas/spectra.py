@@ -103,6 +103,7 @@ SCHEMAS = (
                 dims=("star", "label", "label_"),
                 required=False,
             ),
+            Field("model", "model spectrum, of pairs of pixels", dims=("star", "pixel"), required=False),
             Field(
                 "information",
                 "1 - variance / prior variance of the labels; of abundances, that of [X/Fe] given [Fe/H]",
