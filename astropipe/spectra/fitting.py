@@ -1,22 +1,25 @@
 """Labels from spectra: the most probable star behind each spectrum, by Gauss-Newton steps through the emulator.
 
 Free are the 18 labels, radial velocity, rotation, the line-spread function of each arm and the continuum of each arm;
-known are the noise of every pixel, its mask, the error of the emulator and the prior. The inverse of the curvature at
-the
-end is the covariance of everything with everything, so that what masks, noise and a missing arm take away shows in the
-errors, and what data do not tell shows as prior.
+known are the noise of every pixel, its mask, the error of the emulator and the prior. What residuals have beyond all
+that is taken for one more noise, of equal size over an arm: lines of real stars differ from computed ones by some per
+cent, and where that is more than photons can hide, errors must say so. The inverse of the curvature at the end is the
+covariance of everything with everything, so that what masks, noise and a missing arm take away shows in the errors, and
+what data do not tell shows as prior.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, rest_slices
 from astropipe.spectra.pairs import SIZES, Pairs
-from astropipe.spectra.pixels import OBSERVED
+from astropipe.spectra.pixels import OBSERVED, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
 from astropipe.spectra.search import N_CONTINUUM, Search, Start, fit_continuum
@@ -34,6 +37,10 @@ _V_SIN_I_LIMIT_KM_S = 120.0
 # Continua are polynomials of order unity once the flux is scaled.
 _CONTINUUM_SIGMA = 1.0
 _COSMIC_SIGMA = 5.0
+# The B band of telluric oxygen begins at 6869 Angstrom in vacuum; before it, the Earth's velocity and the resolution.
+_TELLURIC_A = 6_864.0
+# The core of H alpha forms in chromospheres and far from local equilibrium, its wings do not.
+_H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
 # Longest step of a parameter; beyond it the whole step is shortened.
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
 _JITTER = 1e-6
@@ -49,8 +56,10 @@ class Fit:
         Labels, radial velocity in km/s, v_sin_i² and the two variances of the line-spread functions in (km/s)².
     covariance : Tensor, shape (n, N_PHYSICAL, N_PHYSICAL)
         Their covariance, marginalised over the continuum.
+    excess : Tensor, shape (n, 2)
+        What residuals have beyond noise and error of the emulator, per arm: rms as a share of the continuum.
     chi2 : Tensor, shape (n, 2)
-        Sum of squares of residuals over their errors, per arm.
+        Sum of squares of residuals over noise and error of the emulator, per arm.
     n_used : Tensor, shape (n, 2)
         Number of pairs with weight, per arm.
     n_spikes : Tensor, shape (n,)
@@ -62,13 +71,14 @@ class Fit:
     model, residual : Tensor, shape (n, N_PAIRS)
         Model spectrum with its continuum in units of the flux, and flux less model.
     weights : Tensor, shape (n, N_PAIRS)
-        Inverse variance of the residual, error of the emulator included; 0 where not used.
+        Inverse variance of the residual, error of the emulator and excess included; 0 where not used.
     start : Start
         Where it began.
     """
 
     parameters: Tensor
     covariance: Tensor
+    excess: Tensor
     chi2: Tensor
     n_used: Tensor
     n_spikes: Tensor
@@ -114,6 +124,8 @@ class Fitter:
         edge = float(line_spread_variance(_RESOLUTION - _RESOLUTION_SIGMA))
         self._spread, self._spread_sigma = spread, edge - spread
         self._longest = torch.tensor(_LONGEST_STEP)
+        middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
+        self._log_wavelength = torch.from_numpy(middle).float()
         self._error_on_pairs = _error_on_pairs(emulator)
 
     def __call__(self, pairs: Pairs, start: Start | None = None) -> Fit:
@@ -137,6 +149,8 @@ class Fitter:
             level = parameters[:, N_PHYSICAL:] @ self.search.terms
             weights = self._weights(parameters, pairs, level)
             residual = pairs.flux - level * state.model
+            excess = _excess_variance(residual, torch.where(spikes, torch.zeros_like(weights), weights))
+            weights = _with_variance(weights, excess)
             spikes = residual * torch.sqrt(weights) > _COSMIC_SIGMA if step else spikes
             weights = torch.where(spikes, torch.zeros_like(weights), weights)
             if fresh:
@@ -172,14 +186,17 @@ class Fitter:
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False)
         model = state.model
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
-        weights = torch.where(spikes, torch.zeros_like(pairs.ivar), self._weights(parameters, pairs, level))
+        known = torch.where(spikes, torch.zeros_like(pairs.ivar), self._weights(parameters, pairs, level))
         residual = pairs.flux - level * model
+        excess = _excess_variance(residual, known)
+        weights = _with_variance(known, excess)
         covariance = torch.cholesky_inverse(factor) * size[:, :, None] * size[:, None]
-        square = (weights * residual**2).split(SIZES, dim=1)
+        square = (known * residual**2).split(SIZES, dim=1)
         shift, shift_variance = _arm_velocities(level * state.by_rv, weights, residual)
         return Fit(
             parameters=parameters[:, :N_PHYSICAL],
             covariance=covariance[:, :N_PHYSICAL, :N_PHYSICAL],
+            excess=excess.sqrt(),
             chi2=torch.stack([part.sum(1) for part in square], dim=1),
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
@@ -230,9 +247,15 @@ class Fitter:
 
     def _weights(self, parameters: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
         """Inverse variance of noise and emulator together; 0 where the emulator ends."""
-        known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0)
+        known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0) & self._described(parameters[:, RV])
         error = self._emulator_error(parameters[:, 0]) * level**2
         return torch.where(known, pairs.ivar / (1.0 + pairs.ivar * error), torch.zeros_like(error))
+
+    def _described(self, rv_km_s: Tensor) -> Tensor:
+        """Return where a photosphere is seen: not in telluric oxygen, not in the core of H alpha."""
+        rest = self._log_wavelength - torch.log1p(rv_km_s / SPEED_OF_LIGHT_KM_S)[:, None]
+        core = (rest - math.log(_H_ALPHA_A)).abs() * SPEED_OF_LIGHT_KM_S < _H_ALPHA_CORE_KM_S
+        return ~core & (self._log_wavelength < math.log(_TELLURIC_A))
 
     def _emulator_error(self, t_eff: Tensor) -> Tensor:
         """Error variance of the emulator on pairs; features of 5 Angstrom matter, shifts by a velocity do not."""
@@ -257,6 +280,21 @@ class Fitter:
         precision[:, rest, rest] = sigma**-2
         gradient = torch.cat([term.gradient, -(parameters[:, N_INPUTS:] - mean) / sigma**2], dim=1)
         return precision, gradient
+
+
+def _excess_variance(residual: Tensor, weights: Tensor) -> Tensor:
+    """Return the variance that residuals have beyond their inverse variances, shape (n, 2); 0 where less."""
+    parts = []
+    for part, weight in zip(residual.split(SIZES, dim=1), weights.split(SIZES, dim=1), strict=True):
+        # The best estimate while the excess is small: precise pixels count most.
+        parts.append(((weight * part) ** 2 - weight).sum(1) / (weight**2).sum(1).clamp_min(1e-30))
+    return torch.stack(parts, dim=1).clamp_min(0.0)
+
+
+def _with_variance(weights: Tensor, variance: Tensor) -> Tensor:
+    """Return inverse variances with a variance per arm on top."""
+    parts = weights.split(SIZES, dim=1)
+    return torch.cat([part / (1.0 + part * variance[:, i : i + 1]) for i, part in enumerate(parts)], dim=1)
 
 
 def _arm_velocities(by_rv: Tensor, weights: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:

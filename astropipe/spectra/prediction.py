@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from astropipe.spectra.emulator import Emulator
 from astropipe.spectra.fitting import ROTATION, RV, Fit, Fitter
 from astropipe.spectra.flags import MIN_USABLE_PIXELS, SpectrumFlag
 from astropipe.spectra.labels import LABELS
-from astropipe.spectra.pairs import SIZES, pair
+from astropipe.spectra.pairs import pair
 from astropipe.spectra.prior import stellar_sigma, x_fe_sigma
 
 N_LABELS = len(LABELS)
@@ -27,7 +28,7 @@ _EDGE_SHARE = 0.01
 # Limits of the flags, set on simulated spectra of single stars such that about one in two hundred is flagged
 # (benchmarks/bench_spectra_flags.py).
 CHI2_LIMIT = 1.25
-MISFIT_LIMIT = 0.03
+EXCESS_LIMIT = 0.05
 V_SIN_I_LIMIT_KM_S = 60.0
 RV_ERR_LIMIT_KM_S = 10.0
 SECOND_VELOCITY_LIMIT = 0.6
@@ -47,6 +48,7 @@ class Rows:
     rv_err: NDArray[np.float64]
     v_sin_i: NDArray[np.float64]
     chi2: NDArray[np.float64]
+    excess: NDArray[np.float64]
     rv_second: NDArray[np.float64]
     rv_red_blue: NDArray[np.float64]
     rv_red_blue_err: NDArray[np.float64]
@@ -55,7 +57,9 @@ class Rows:
     flags: NDArray[np.int64]
 
 
-def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating], *, models: bool = False) -> Rows:
+def predict(
+    fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating], *, models: bool = False, threads: int = 1
+) -> Rows:
     """Fit spectra and say what came out.
 
     Parameters
@@ -66,6 +70,9 @@ def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floatin
         Spectra on the pixels of `pixels.OBSERVED`, in the observed frame and in any unit; inverse variance 0 masks.
     models : bool
         Whether to keep the model spectra; without, their array has no columns.
+    threads : int
+        How many batches are fitted at a time, each on one core: torch's own threads would wait for each other at every
+        small step, which is slow and, beside other work, very slow.
 
     Returns
     -------
@@ -74,11 +81,13 @@ def predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floatin
     """
     flux = np.where(np.isfinite(flux), flux, 0.0)
     ivar = np.where(np.isfinite(ivar) & (ivar > 0.0), ivar, 0.0)
-    parts = [
-        _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH], models)
-        for start in range(0, len(flux), BATCH)
-    ]
-    return Rows(*(np.concatenate([getattr(part, name) for part in parts]) for name in Rows.__dataclass_fields__))
+
+    def part(start: int) -> Rows:
+        return _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH], models)
+
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        parts = list(pool.map(part, range(0, len(flux), BATCH)))
+    return Rows(*(np.concatenate([getattr(each, name) for each in parts]) for name in Rows.__dataclass_fields__))
 
 
 def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
@@ -97,6 +106,7 @@ def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
         rv_err=missing(),
         v_sin_i=missing(),
         chi2=missing(2),
+        excess=missing(2),
         rv_second=missing(),
         rv_red_blue=missing(),
         rv_red_blue_err=missing(),
@@ -141,6 +151,7 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
         rv_err=variance[:, RV].sqrt().double().numpy(),
         v_sin_i=broadening.double().numpy(),
         chi2=torch.where(fit.n_used > 0, chi2, torch.nan).double().numpy(),
+        excess=torch.where(fit.n_used > 0, fit.excess, torch.nan).double().numpy(),
         rv_second=second.double().numpy(),
         rv_red_blue=difference.double().numpy(),
         rv_red_blue_err=difference_err.double().numpy(),
@@ -176,17 +187,8 @@ def _flags(
     inner = _EDGE_SHARE * (high - low)
     labels = fit.parameters[:, :3]
     edge = ((labels < (low + inner)[:3]) | (labels > (high - inner)[:3])).any(1)
-    # A misfit counts if it is significant, and larger than what the emulator and a survey's flat fields may cause.
-    misfit = torch.zeros_like(chi2)
-    for i, (residual, weights, model) in enumerate(
-        zip(*(part.split(SIZES, dim=1) for part in (fit.residual, fit.weights, fit.model)), strict=True)
-    ):
-        used = weights > 0.0
-        noise = torch.where(used, 1.0 / weights.clamp_min(1e-30), torch.zeros_like(weights)).sum(1)
-        excess = (torch.where(used, residual**2, torch.zeros_like(residual)).sum(1) - noise).clamp_min(0.0)
-        level = torch.where(used, model**2, torch.zeros_like(model)).sum(1).clamp_min(1e-30)
-        misfit[:, i] = (excess / level).sqrt()
-    poor = ((chi2 > CHI2_LIMIT) & (misfit > MISFIT_LIMIT)).any(1)
+    # A misfit counts if it is significant, and larger than what line lists and flat fields may cause.
+    poor = ((chi2 > CHI2_LIMIT) & (fit.excess > EXCESS_LIMIT)).any(1)
     conditions = (
         (SpectrumFlag.OUT_OF_DOMAIN, edge),
         (SpectrumFlag.POOR_FIT, poor),

@@ -191,7 +191,9 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         for batch in batches(paths, exposures=config.exposures, medium=config.medium, rows=rows, start=catalog.done):
             for fault in batch.faults:
                 print(f"warning: {fault}", file=sys.stderr)
-            catalog.add(batch, prediction.predict(fitter, batch.flux, batch.ivar, models=config.models))
+            catalog.add(
+                batch, prediction.predict(fitter, batch.flux, batch.ivar, models=config.models, threads=run.threads)
+            )
             reporter.update(min(len(catalog), total))
             if stop_requested() or time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
                 checkpoint.save(catalog.arrays())
@@ -282,6 +284,7 @@ def _catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
     for i, arm in enumerate(("blue", "red")):
         table[f"snr_{arm}"] = arrays["snr"][:, i]
         table[f"chi2_{arm}"] = arrays["chi2"][:, i]
+        table[f"excess_{arm}"] = arrays["excess"][:, i]
     table["rv_second"] = arrays["rv_second"]
     for name in ("rv_red_blue", "rv_red_blue_err"):
         table[name] = arrays[name] * u.km / u.s

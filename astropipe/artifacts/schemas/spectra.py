@@ -87,6 +87,14 @@ SCHEMAS = (
             Field("snr_red", "median signal-to-noise ratio per pixel of the red arm", required=False),
             Field("chi2_blue", "chi squared over the number of pairs of pixels, blue arm", required=False),
             Field("chi2_red", "chi squared over the number of pairs of pixels, red arm", required=False),
+            *(
+                Field(
+                    f"excess_{arm}",
+                    f"rms misfit beyond the noise as a share of the continuum, {arm} arm",
+                    required=False,
+                )
+                for arm in ("blue", "red")
+            ),
             Field("rv_second", "gain in chi squared of a second velocity over that of the first", required=False),
             Field("rv_red_blue", "velocity of the red arm less that of the blue arm", unit="km/s", required=False),
             Field("rv_red_blue_err", "standard error of rv_red_blue", unit="km/s", required=False),
