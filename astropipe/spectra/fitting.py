@@ -71,7 +71,8 @@ class Fit:
     model, residual : Tensor, shape (n, N_PAIRS)
         Model spectrum with its continuum in units of the flux, and flux less model.
     weights : Tensor, shape (n, N_PAIRS)
-        Inverse variance of the residual, error of the emulator and excess included; 0 where not used.
+        Inverse variance of the residual, error of the emulator and excess included, with the continuum of each arm at
+        about 1; 0 where not used.
     start : Start
         Where it began.
     """
@@ -202,9 +203,9 @@ class Fitter:
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
             rv_red_blue=shift[:, 1] - shift[:, 0],
             rv_red_blue_err=shift_variance.sum(1).sqrt(),
-            model=level * model * scale,
-            residual=residual * scale,
-            weights=weights / scale**2,
+            model=level * model * scale * pairs.scale,
+            residual=residual * scale * pairs.scale,
+            weights=weights,
             start=start,
         )
 

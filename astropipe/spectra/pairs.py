@@ -23,19 +23,22 @@ class Pairs:
     Attributes
     ----------
     flux : Tensor
-        Weighted mean of the two; 0 where nothing is usable.
+        Weighted mean of the two in units of ``scale``; 0 where nothing is usable.
     ivar : Tensor
         Inverse variance of the mean.
     offset_km_s : Tensor
         Where the weight lies, from the middle of the pair: not 0 if one of the two is masked.
     narrower_km2_s2 : Tensor
         By how much the variance of the weight within the pair falls short of that of two equal pixels, in (km/s)².
+    scale : Tensor, shape (n, 1)
+        What was divided out of the flux: about its level, as physical units would overflow in single precision.
     """
 
     flux: Tensor
     ivar: Tensor
     offset_km_s: Tensor
     narrower_km2_s2: Tensor
+    scale: Tensor
 
     def __len__(self) -> int:
         return len(self.flux)
@@ -49,8 +52,11 @@ def pair(flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Pairs:
     flux, ivar : ndarray, shape (n, N_PIXELS)
         Inverse variance 0 masks. Units of the flux are free.
     """
-    f = torch.from_numpy(np.asarray(flux, dtype=np.float32)).reshape(len(flux), -1, 2)
-    w = torch.from_numpy(np.asarray(ivar, dtype=np.float32)).reshape(len(flux), -1, 2)
+    used = np.asarray(ivar) > 0.0
+    level = np.sum(np.abs(flux), axis=1, where=used, dtype=np.float64) / np.maximum(used.sum(axis=1), 1)
+    scale = np.where(level > 0.0, level, 1.0)[:, None]
+    f = torch.from_numpy((flux / scale).astype(np.float32)).reshape(len(flux), -1, 2)
+    w = torch.from_numpy((ivar * scale**2).astype(np.float32)).reshape(len(flux), -1, 2)
     total = w.sum(2)
     usable = total > 0.0
     safe = torch.where(usable, total, torch.ones_like(total))
@@ -59,4 +65,10 @@ def pair(flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Pairs:
     # Of no use where nothing is usable, and 0 there.
     right = torch.where(usable, right, torch.full_like(right, 0.5))
     full = (0.5 * PIXEL_KM_S) ** 2
-    return Pairs(mean, total, (right - 0.5) * PIXEL_KM_S, full * (1.0 - 4.0 * right * (1.0 - right)))
+    return Pairs(
+        mean,
+        total,
+        (right - 0.5) * PIXEL_KM_S,
+        full * (1.0 - 4.0 * right * (1.0 - right)),
+        torch.from_numpy(scale).float(),
+    )

@@ -35,7 +35,7 @@ class Batch:
     ids, files, hdus : list of str
         Name of each spectrum, its file and where in it.
     flux, ivar : ndarray of float32, shape (n, N_PIXELS)
-        Inverse variance is 0 where masked.
+        Flux of artifacts as it is, of files in units of its median; inverse variance is 0 where masked.
     snr : ndarray, shape (n, 2)
         Median signal-to-noise ratio per pixel of the blue and the red arm.
     flags : ndarray of int64, shape (n,)
@@ -183,6 +183,13 @@ def _flags(ivar: NDArray[np.float32], snr: NDArray[np.float64]) -> NDArray[np.in
     return flags.astype(np.int64)
 
 
+def _level(observation: Observation) -> float:
+    """Return about the level of the flux, by which it is divided: physical units overflow in single precision."""
+    values = [np.abs(arm.flux[~arm.mask]) for arm in observation.arms.values() if arm.n_usable]
+    level = float(np.median(np.concatenate(values))) if values else 0.0
+    return level if level > 0.0 else 1.0
+
+
 def _files_batch(paths: Sequence[Path], exposures: Exposures, medium: Medium, done: tuple[int, int]) -> Batch:
     found: list[Observation] = []
     faults = []
@@ -198,10 +205,12 @@ def _files_batch(paths: Sequence[Path], exposures: Exposures, medium: Medium, do
     ivar = np.zeros_like(flux)
     snr = np.zeros((len(found), len(OBSERVED)))
     for i, observation in enumerate(found):
+        level = _level(observation)
         for j, (pixels, place) in enumerate(zip(OBSERVED, arm_slices().values(), strict=True)):
             arm = observation.arms.get(pixels.name)  # type: ignore[call-overload]
             if arm is not None:
-                flux[i, place], ivar[i, place], _ = to_pixels(arm.wavelength_a, arm.flux, arm.ivar, arm.mask, pixels)
+                scaled = arm.flux / level, arm.ivar * level**2
+                flux[i, place], ivar[i, place], _ = to_pixels(arm.wavelength_a, *scaled, arm.mask, pixels)
                 snr[i, j] = arm.snr
     return Batch(
         ids=[each.id for each in found],

@@ -34,9 +34,7 @@ def line_emulator(seed: int = 0, hidden: int = 8) -> Emulator:
     mean = torch.from_numpy(np.concatenate(arms)).float()
     generator = torch.Generator().manual_seed(seed)
     sizes = (N_INPUTS + 1, hidden, 2)
-    weights = tuple(
-        torch.randn(b, a, generator=generator) / np.sqrt(a) for a, b in itertools.pairwise(sizes)
-    )
+    weights = tuple(torch.randn(b, a, generator=generator) / np.sqrt(a) for a, b in itertools.pairwise(sizes))
     biases = tuple(torch.randn(b, generator=generator) for b in sizes[1:])
     basis = torch.stack([1.0 - mean, torch.randn(len(mean), generator=generator)])
     return Emulator(
