@@ -10,20 +10,23 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from astropy.table import QTable, vstack
 
 from astropipe.artifacts.provenance import Provenance
-from astropipe.artifacts.reader import open_artifact
+from astropipe.artifacts.reader import open_artifact, reading
 from astropipe.artifacts.validation import CATALOG
 from astropipe.artifacts.writer import create_artifact
 from astropipe.runtime.errors import ArtifactError, InputError, UsageError
 from astropipe.runtime.run import Chunk
 
+_BLOCK_BYTES = 1 << 26
+
 
 @dataclass(frozen=True)
 class _Part:
-    """The catalog of one chunk."""
+    """The catalog of one chunk, and the names and shapes of the arrays that have a row for each of its rows."""
 
     path: Path
     kind: str
@@ -31,10 +34,14 @@ class _Part:
     provenance: Provenance
     chunk: Chunk
     table: QTable
+    arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
 
 
 def merge(paths: Sequence[Path], output: Path) -> int:
-    """Write the rows of the catalogs of all chunks of one run as one catalog, sorted by ``id`` where there is one.
+    """Write the rows of the catalogs of all chunks of one run as one catalog.
+
+    A catalog alone is sorted by ``id`` where there is one. With arrays that have a row for each of its rows it stays in
+    the order of the chunks, which is that of their input.
 
     The provenance of the result has configuration, seed, citations and inputs of the chunks, and the chunks
     as further inputs. The order in which the files are named does not matter.
@@ -47,7 +54,8 @@ def merge(paths: Sequence[Path], output: Path) -> int:
     Raises
     ------
     InputError
-        If there is nothing to merge, a file holds more than a table, the files differ in what they hold or in
+        If there is nothing to merge, a file holds arrays of other axes than the rows of its table, the
+        files differ in what they hold or in
         configuration, seed or input, a chunk is missing or given twice, or an id occurs twice.
     """
     if not paths:
@@ -57,25 +65,47 @@ def merge(paths: Sequence[Path], output: Path) -> int:
     for part in parts[1:]:
         _check_belongs(part, first)
     _check_complete(parts)
-    table = _sorted_by_id(vstack([part.table for part in parts], metadata_conflicts="silent"))
+    table = vstack([part.table for part in parts], metadata_conflicts="silent")
+    if not first.arrays:
+        table = _sorted_by_id(table)
     inputs = [part.path for part in parts]
     command = shlex.join(["astropipe", "merge", *(path.name for path in inputs)])
     provenance = Provenance.derived(command, first.provenance, inputs=inputs)
     with create_artifact(output, first.kind, title=first.title, provenance=provenance) as artifact:
         artifact.write_table(table, CATALOG)
+        for name, (shape, dtype) in first.arrays.items():
+            _join(artifact.create_array(name, (len(table), *shape), dtype), name, parts)
     return len(table)
 
 
 def _read(path: Path) -> _Part:
     with open_artifact(path) as artifact:
-        if artifact.schema.datasets:
+        schema = artifact.schema
+        present = [field for field in schema.datasets if field.name in artifact.file]
+        if not schema.columns or any(field.dims[:1] != (schema.rows,) for field in schema.datasets):
             raise InputError(f"{path} is a {artifact.kind} artifact, which is more than a table; merge takes catalogs")
+        arrays = {
+            field.name: (artifact.file[field.name].shape[1:], artifact.file[field.name].dtype) for field in present
+        }
         provenance = artifact.provenance
         try:
             chunk = Chunk.parse(provenance.chunk) if provenance.chunk else Chunk()
         except UsageError as error:
             raise ArtifactError(f"{path}: its provenance names no valid chunk ({error}); make it again") from error
-        return _Part(path, artifact.kind, artifact.title, provenance, chunk, artifact.table())
+        return _Part(path, artifact.kind, artifact.title, provenance, chunk, artifact.table(), arrays)
+
+
+def _join(joined: h5py.Dataset, name: str, parts: Sequence[_Part]) -> None:
+    """Fill an array with those of the parts, block by block."""
+    start = 0
+    for part in parts:
+        with open_artifact(part.path) as artifact, reading(part.path, f"{name!r} is"):
+            dataset = artifact.file[name]
+            step = max(1, _BLOCK_BYTES // max(1, dataset.dtype.itemsize * int(np.prod(dataset.shape[1:]))))
+            for row in range(0, len(dataset), step):
+                block = dataset[row : row + step]
+                joined[start : start + len(block)] = block
+                start += len(block)
 
 
 def _check_belongs(part: _Part, first: _Part) -> None:
@@ -97,6 +127,7 @@ def _common(part: _Part) -> dict[str, str]:
         "the title": repr(part.title),
         "the seed": str(part.provenance.seed),
         "the number of chunks": str(part.chunk.count),
+        "the list of arrays": ", ".join(part.arrays) or "none",
         **{f"the setting {key}": value for key, value in _flat(part.provenance.config)},
         **{f"the content hash of input {number}": record.sha256 for number, record in inputs},
         **{f"the unit of column {name}": str(part.table[name].unit or "none") for name in part.table.colnames},

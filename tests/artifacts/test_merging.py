@@ -190,7 +190,7 @@ def test_other_units_and_columns_are_refused(folder: Path, rows: QTable, origin:
             merge([first, other], folder / "m.h5")
 
 
-@pytest.mark.parametrize("kind", ["systems", "posterior", "cluster-snapshots"])
+@pytest.mark.parametrize("kind", ["posterior", "cluster-snapshots"])
 def test_what_is_more_than_a_table_is_refused(kind: str, folder: Path, minimal: Write) -> None:
     with pytest.raises(InputError, match="more than a table"):
         merge([minimal(folder / "a.h5", kind)], folder / "m.h5")
