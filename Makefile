@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -73,6 +73,9 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
 	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
+
+bench-spectra: $(READY) ## coverage, precision, masks, velocities, strange spectra and speed (ten minutes)
+	$(BIN)/python benchmarks/bench_spectra.py
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results

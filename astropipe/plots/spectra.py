@@ -27,6 +27,8 @@ _N_COLUMNS = 6
 # Signal-to-noise ratios of the red arm between which errors are shown apart.
 _SNR_EDGES = (5.0, 15.0, 35.0, 75.0, 150.0, 400.0)
 _FEWEST = 10
+# Stars of a point of the figure of precision, about, and most points of a label.
+_STARS_PER_BIN, _MOST_BINS = 30, 8
 # A star for whose figures no label is compared: too few pixels, or not read at all (bits of the column flags).
 _NO_LABELS = (1 << 6) | (1 << 7)
 
@@ -183,14 +185,11 @@ def label_precision(artifacts: Sequence[Artifact]) -> Figure:
     figure, grid = _panels()
     for axes, (name, text) in zip(grid, _LABELS.items(), strict=False):
         centre, rms, spread, bound = [], [], [], []
-        for low, high in pairwise(_SNR_EDGES):
-            inside = (snr >= low) & (snr < high)
-            if inside.sum() < _FEWEST:
-                continue
+        for inside in np.array_split(np.argsort(snr), int(np.clip(len(snr) // _STARS_PER_BIN, 1, _MOST_BINS))):
             missed = predicted[name][inside] - true[name][inside]
-            centre.append(np.exp(np.log(snr[inside]).mean()))
+            centre.append(np.median(snr[inside]))
             rms.append(np.sqrt(np.mean(missed**2)))
-            spread.append(rms[-1] / np.sqrt(2.0 * inside.sum()))
+            spread.append(rms[-1] / np.sqrt(2.0 * len(inside)))
             bound.append(np.sqrt(np.mean(error[name][inside] ** 2)))
         axes.errorbar(centre, rms, yerr=spread, fmt="o", ms=3, color=COLOURS[0], label="rms of predicted - true")
         axes.plot(centre, bound, color=COLOURS[1], label="bound: Fisher matrix and prior")
@@ -230,6 +229,8 @@ def _compared(artifacts: Sequence[Artifact]) -> tuple[dict[str, Array], dict[str
     if len(truth) != len(found) or (np.asarray(truth["id"]) != np.asarray(found["id"])).any():
         raise InputError(f"{catalog.path}: its ids are not those of {spectra.path}; was it made of these spectra?")
     used = ((np.asarray(found["flags"]) & _NO_LABELS) == 0) & np.isfinite(_values(found, "t_eff"))
+    if not used.any():
+        raise InputError(f"{catalog.path}: no spectrum has labels; there is nothing to draw")
     return (
         {name: _values(truth, name)[used] for name in _LABELS},
         {name: _values(found, name)[used] for name in _LABELS},

@@ -42,6 +42,7 @@ def train_emulator(grid: Path, output: Path, config: TrainConfig, run: Run, cita
     """
     began = time.perf_counter()
     with open_artifact(grid, "synthetic-grid") as artifact:
+        grid_sha256 = artifact.content_sha256
         table = artifact.table()
         labels = np.stack([np.asarray(table[name], dtype=np.float64) for name in INPUT_NAMES], axis=1)
         held_out = np.asarray(table["held_out"], dtype=bool)
@@ -83,7 +84,9 @@ def train_emulator(grid: Path, output: Path, config: TrainConfig, run: Run, cita
     new = good & held_out
     scores = [("parameters", float(emulator.n_parameters), ""), ("training spectra", float(known.sum()), "")]
     scores += emulator_scores(emulator, labels[new], spectra[new])
-    provenance = Provenance.of_run("spectra.train", config, run, inputs=[grid], citations=citations)
+    # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
+    # what is made with the emulator can then be verified back to its beginning.
+    provenance = Provenance.of_run("spectra.train", config, run, citations=citations)
     arrays = emulator.arrays()
     with create_artifact(
         output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
@@ -95,6 +98,7 @@ def train_emulator(grid: Path, output: Path, config: TrainConfig, run: Run, cita
         training = {
             "settings": asdict(settings),
             "seed": run.seed,
+            "grid_content_sha256": grid_sha256,
             "spectra": int(known.sum()),
             "held_out": int(new.sum()),
             "machine": platform.machine(),

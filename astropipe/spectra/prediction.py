@@ -25,15 +25,13 @@ MEASURED_INFORMATION = 0.5
 
 # A label within this share of the range of the model from its end counts as at the edge.
 _EDGE_SHARE = 0.01
-# Limits of the flags, set on simulated spectra of single stars such that about one in two hundred is flagged
-# (benchmarks/bench_spectra_flags.py).
+# Limits of the flags: python benchmarks/bench_spectra.py --parts strange says how many of which spectra they flag.
 CHI2_LIMIT = 1.25
 EXCESS_LIMIT = 0.05
 V_SIN_I_LIMIT_KM_S = 60.0
 RV_ERR_LIMIT_KM_S = 10.0
 SECOND_VELOCITY_LIMIT = 0.6
 SPIKE_LIMIT = 12
-ARM_VELOCITY_LIMIT = 5.0
 
 
 @dataclass(frozen=True)
@@ -195,7 +193,6 @@ def _flags(
         (SpectrumFlag.BROADENED, broadening > V_SIN_I_LIMIT_KM_S),
         (SpectrumFlag.RV_UNCERTAIN, (rv_err > RV_ERR_LIMIT_KM_S) | (second > SECOND_VELOCITY_LIMIT)),
         (SpectrumFlag.COSMIC_RAYS, fit.n_spikes > SPIKE_LIMIT),
-        (SpectrumFlag.AIR_WAVELENGTHS, fit.rv_red_blue < -ARM_VELOCITY_LIMIT * fit.rv_red_blue_err),
     )
     flags = np.zeros(len(labels), dtype=np.int64)
     for flag, condition in conditions:

@@ -17,6 +17,8 @@ from astropipe.artifacts.merging import merge
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
+from astropipe.config.spectra import PredictConfig
+from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
 from astropipe.nbody import stage as nbody
 from astropipe.plots import FIGURES, draw
@@ -24,6 +26,7 @@ from astropipe.plots import inference as inference_plots
 from astropipe.plots import nbody as nbody_plots
 from astropipe.runtime.errors import InputError, OutputError, UsageError
 from astropipe.runtime.run import Chunk, Run
+from astropipe.spectra import stage as spectra
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +40,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     systems = [paths["systems"]]
     nbody.integrate(systems, paths["triples-catalog"], IntegrateConfig(t_end=3.0), Run())
     nbody.integrate(systems, paths["trajectories"], IntegrateConfig(t_end=3.0, keep="trajectories", n_saved=20), Run())
+    paths["spectra"], paths["stellar-catalog"] = folder / "spectra.h5", folder / "stellar-catalog.h5"
+    spectra.simulate([], paths["spectra"], SurveyConfig(n_spectra=30), Run())
+    spectra.predict([paths["spectra"]], paths["stellar-catalog"], PredictConfig(models=True), Run())
     inference.sample([], paths["posterior"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run())
     inference.evaluate([paths["posterior"]], paths["metrics"], InferenceEvaluateConfig(), Run())
     return paths

@@ -44,6 +44,8 @@ SMALL = {
     "workflow": {
         "systems_per_chunk": 4,
         "ensembles": {"small": {"simulate": {"n_systems": 8}, "integrate": {"t_end": 2}}},
+        "spectra_per_chunk": 5,
+        "surveys": {"stars": {"simulate": {"n_spectra": 10}}},
         "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 25, "dlogz": 1.0}}},
     }
 }
@@ -119,6 +121,11 @@ def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> 
         "nbody/small/energy-errors.png",
         "nbody/small/outcome-map.png",
         "nbody/metrics.h5",
+        "spectra/stars/stars.h5",
+        "spectra/stars/kiel.png",
+        "spectra/stars/examples.png",
+        "spectra/stars/label-precision.png",
+        "spectra/metrics.h5",
         "inference/union3/posterior.h5",
         "inference/union3/triangle.png",
         "inference/union3/trace.png",
