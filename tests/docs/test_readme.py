@@ -38,7 +38,7 @@ def test_python_example(tmp_path: Path) -> None:
 
 def test_command_line_example(tmp_path: Path) -> None:
     commands = block("On the command line").strip().splitlines()
-    assert len(commands) == 5
+    assert len(commands) == 7
     for command in commands:
         output = run(["bash", "-euc", command], tmp_path)
         if " verify " in command:
