@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from astropipe.runtime.errors import AstropipeError
 from astropipe.spectra.synthesis import grid, sources
-from astropipe.spectra.synthesis.grid_labels import SEED
+from astropipe.spectra.synthesis.grid_labels import SEED, draw_star
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--work", type=Path, required=True, help="folder of the spectra; what is there is kept")
     run.add_argument("--start", type=int, default=0)
     run.add_argument("--count", type=int, required=True)
+    run.add_argument("--below-k", type=float, default=math.inf, help="only stars of this range that are cooler")
     run.add_argument("--workers", type=int, default=1)
     run.add_argument("--seed", type=int, default=SEED)
     run.set_defaults(function=_run)
@@ -49,8 +51,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> None:
+    # Cool stars, whose spectra are the hardest to learn, may be more than their share of the population.
+    indices = range(options.start, options.start + options.count)
     grid.synthesise(
-        range(options.start, options.start + options.count),
+        [index for index in indices if draw_star(index, options.seed).labels[0] < options.below_k],
         options.seed,
         options.folder,
         options.work,
