@@ -69,10 +69,10 @@ VERBS = (
     Verb(
         "spectra",
         "train",
-        "Train the emulator of spectra on a grid of synthetic ones.",
-        ("synthetic-grid",),
+        "Train the emulator on a grid of synthetic spectra, or a published network on a simulated survey.",
+        ("synthetic-grid", "spectra"),
         "one",
-        "spectrum-emulator",
+        "spectrum-emulator or spectral-network",
     ),
     Verb(
         "spectra",

@@ -69,9 +69,29 @@ class EvaluateConfig(Section):
     )
 
 
-class TrainConfig(Section):
-    """Settings of ``astropipe spectra train``: the emulator, from a grid of synthetic spectra."""
+class NetworkTrainConfig(Section):
+    """How the baselines RRNet and StarNet learn; the defaults are those of Xiong, Li & Liao (2022)."""
 
+    members: int = Field(6, ge=1, description="networks of each group of labels, whose mixture is the prediction")
+    epochs: int = Field(30, ge=1, description="how often all spectra are seen")
+    batch: int = Field(256, ge=1, description="spectra that are seen together")
+    learning_rate: float = Field(5e-4, gt=0, description="of Adam; a tenth of it after every epochs_per_rate")
+    epochs_per_rate: int = Field(10, ge=1, description="epochs at one learning rate")
+    noise_from: int = Field(6, ge=1, description="epoch from which unit noise is added to a quarter of the pixels")
+    validation_share: float = Field(
+        0.1, gt=0, lt=1, description="share of the spectra set aside, by which the best epoch is chosen"
+    )
+
+
+class TrainConfig(Section):
+    """Settings of ``astropipe spectra train``: the emulator, or one of the networks with which it is compared."""
+
+    model: Literal["emulator", "rrnet", "starnet"] = Field(
+        "emulator",
+        description="what is trained: the emulator, from a grid of synthetic spectra, or RRNet or StarNet as Xiong, "
+        "Li & Liao (2022) have them, from a simulated survey",
+    )
+    network: NetworkTrainConfig = Field(NetworkTrainConfig(), description="for the models rrnet and starnet")
     n_components: int = Field(150, ge=8, description="principal components of the spectra")
     n_subset: int = Field(1300, ge=50, description="spectra on which the kernels of the Gaussian processes are fitted")
     iterations: int = Field(100, ge=1, description="steps of that fit")

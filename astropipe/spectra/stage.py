@@ -296,27 +296,38 @@ def _catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
 
 
 def train(inputs: Sequence[Path], output: Path, config: TrainConfig, run: Run) -> str:
-    """Train the emulator on a grid of synthetic spectra and write it as a ``spectrum-emulator`` artifact.
+    """Train the emulator, or one of the published networks with which it is compared, and write it.
 
     Parameters
     ----------
     inputs : sequence of Path
-        One ``synthetic-grid`` artifact.
+        One ``synthetic-grid`` artifact for the emulator, else one ``spectra`` artifact with true labels.
     output : Path
-        The artifact.
+        The artifact: ``spectrum-emulator``, or ``spectral-network``.
     config : TrainConfig
-        Sizes and schedule.
+        What is trained, sizes and schedule.
     run : Run
-        Gives the seed.
+        Gives the seed, and for networks the device and what to do with a checkpoint.
 
     Returns
     -------
     str
         One line on the result.
-    """
-    from astropipe.spectra.emulator_artifact import train_emulator
 
-    return train_emulator(inputs[0], output, config, run, _CITATIONS)
+    Raises
+    ------
+    InputError
+        If the input is of the wrong kind, or too little of it is usable.
+    InterruptedRunError
+        If the training of a network was interrupted; a checkpoint is kept.
+    """
+    if config.model == "emulator":
+        from astropipe.spectra.emulator_artifact import train_emulator
+
+        return train_emulator(inputs[0], output, config, run, _CITATIONS)
+    from astropipe.spectra.paper.stage import train_baseline
+
+    return train_baseline(inputs[0], output, config, run)
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
