@@ -97,6 +97,17 @@ class TrainConfig(Section):
     iterations: int = Field(100, ge=1, description="steps of that fit")
     n_stars: int = Field(200_000, ge=100, description="stars on which the network learns what the processes say")
     epochs: int = Field(60, ge=1, description="how often it sees each of them")
+    n_calibration: int = Field(
+        360, ge=0, description="last spectra of the grid, from which the network does not learn: they tell its errors"
+    )
+    n_start: int = Field(
+        120_000, ge=1000, description="simulated spectra on which the network that begins fits is trained"
+    )
+    emulator: str | None = Field(
+        None,
+        description="file of a spectrum-emulator artifact whose network is kept, so that only its errors and the "
+        "network that begins fits are made anew; null trains all",
+    )
 
 
 class SpectraConfig(Section):

@@ -60,6 +60,9 @@ class Emulator:
         Effective temperatures in K at which the error is known.
     error_variance : Tensor, shape (t, pixels of REST)
         Mean square error of emulated spectra.
+    inflation : Tensor, shape (2, 19)
+        By which factor the variance that these errors cause in labels and radial velocity exceeds that of errors which
+        are independent from pixel to pixel: of stars below and above ``TIO_T_EFF_K``.
     low, high : Tensor, shape (18,)
         The box of labels that the training set fills.
     """
@@ -72,6 +75,7 @@ class Emulator:
     basis: Tensor
     error_t_eff: Tensor
     error_variance: Tensor
+    inflation: Tensor
     low: Tensor
     high: Tensor
 
@@ -128,7 +132,7 @@ class Emulator:
         """Return all numbers by name, as an artifact keeps them."""
         arrays: dict[str, NDArray[np.generic]] = {
             name: getattr(self, name).numpy().astype(np.float32)
-            for name in ("centre", "scale", "error_t_eff", "low", "high", "mean")
+            for name in ("centre", "scale", "error_t_eff", "inflation", "low", "high", "mean")
         }
         arrays["basis"] = self.basis.numpy().astype(np.float16)
         # Of the order of 1e-5, where float16 has few digits: its root.
@@ -143,17 +147,26 @@ class Emulator:
         """Make an emulator of the arrays that `arrays` gave."""
         tensors = {name: torch.from_numpy(np.array(values, dtype=np.float32)) for name, values in arrays.items()}
         n_layers = sum(name.startswith("weight-") for name in arrays)
+        tensors.setdefault("inflation", no_inflation())
         return cls(
             weights=tuple(tensors[f"weight-{i}"] for i in range(n_layers)),
             biases=tuple(tensors[f"bias-{i}"] for i in range(n_layers)),
             error_variance=tensors["error"] ** 2,
-            **{name: tensors[name] for name in ("centre", "scale", "mean", "basis", "error_t_eff", "low", "high")},
+            **{
+                name: tensors[name]
+                for name in ("centre", "scale", "mean", "basis", "error_t_eff", "inflation", "low", "high")
+            },
         )
 
 
 def rest_slices() -> tuple[slice, slice]:
     """Where the arms lie in an emulated spectrum: blue, red."""
     return slice(0, REST[0].size), slice(REST[0].size, REST[0].size + REST[1].size)
+
+
+def no_inflation() -> Tensor:
+    """Return the inflation of errors that are independent from pixel to pixel."""
+    return torch.ones(2, N_INPUTS + 1)
 
 
 @lru_cache(maxsize=2)

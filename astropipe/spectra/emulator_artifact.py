@@ -6,7 +6,7 @@ import json
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,11 @@ from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.config.spectra import TrainConfig
 from astropipe.runtime.errors import InputError
 from astropipe.runtime.run import Run
-from astropipe.spectra.emulator import INPUT_NAMES, RESOLUTION, REST, TIO_T_EFF_K, Emulator
+from astropipe.spectra.emulator import INPUT_NAMES, RESOLUTION, REST, TIO_T_EFF_K, Emulator, no_inflation, read_emulator
+from astropipe.spectra.emulator_calibration import measure_inflation
 from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher, teach, to_rest_pixels, with_errors
+from astropipe.spectra.start import StartNetwork
+from astropipe.spectra.start_training import StartSettings, train_start
 
 # Regions of labels in which the error is told apart: name, from and to in t_eff, from and to in log_g.
 REGIONS = (
@@ -32,7 +35,57 @@ REGIONS = (
 _LEAST_SPECTRA = 200
 
 
-def train_emulator(grid: Path, output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
+@dataclass(frozen=True)
+class Grid:
+    """Good spectra of a ``synthetic-grid`` on the pixels of emulators, and what each is for.
+
+    Attributes
+    ----------
+    labels : ndarray, shape (n, 18)
+        In the order of `INPUT_NAMES`.
+    spectra : ndarray, shape (n, pixels of REST)
+        At `RESOLUTION`, in units of the continuum.
+    learned, calibration, held_out : ndarray of bool, shape (n,)
+        From which the network learns, which tell its errors, and which nothing may see but the scores.
+    content_sha256 : str
+        Of the artifact.
+    """
+
+    labels: NDArray[np.float64]
+    spectra: NDArray[np.float32]
+    learned: NDArray[np.bool_]
+    calibration: NDArray[np.bool_]
+    held_out: NDArray[np.bool_]
+    content_sha256: str
+
+
+def read_grid(path: Path, n_calibration: int = 0) -> Grid:
+    """Read a ``synthetic-grid``; of its spectra that are not held out, the last ones are for calibration."""
+    with open_artifact(path, "synthetic-grid") as artifact:
+        table = artifact.table()
+        good = np.asarray(table["status"]) == "ok"
+        rows = np.flatnonzero(good)
+        labels = np.stack(
+            [np.asarray(getattr(table[name], "value", table[name]), dtype=np.float64) for name in INPUT_NAMES], axis=1
+        )
+        spectra = np.concatenate(
+            [
+                to_rest_pixels(
+                    np.asarray(artifact.file[f"wavelength_{arm.name}"], dtype=np.float64),
+                    np.asarray(artifact.file[f"flux_{arm.name}"], dtype=np.float64)[rows],
+                    arm,
+                )
+                for arm in REST
+            ],
+            axis=1,
+        )
+        held_out = np.asarray(table["held_out"], dtype=bool)[rows]
+        calibration = np.zeros(len(rows), dtype=bool)
+        calibration[np.flatnonzero(~held_out)[(~held_out).sum() - min(n_calibration, (~held_out).sum()) :]] = True
+        return Grid(labels[rows], spectra, ~held_out & ~calibration, calibration, held_out, artifact.content_sha256)
+
+
+def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
     """Train the emulator on a ``synthetic-grid`` and write it; see `stage.train`.
 
     Raises
@@ -41,79 +94,86 @@ def train_emulator(grid: Path, output: Path, config: TrainConfig, run: Run, cita
         If the grid has too few spectra.
     """
     began = time.perf_counter()
-    with open_artifact(grid, "synthetic-grid") as artifact:
-        grid_sha256 = artifact.content_sha256
-        table = artifact.table()
-        labels = np.stack([np.asarray(table[name], dtype=np.float64) for name in INPUT_NAMES], axis=1)
-        held_out = np.asarray(table["held_out"], dtype=bool)
-        good = np.asarray(table["status"]) == "ok"
-        spectra = np.concatenate(
-            [
-                to_rest_pixels(
-                    np.asarray(artifact.file[f"wavelength_{arm.name}"], dtype=np.float64),
-                    np.asarray(artifact.file[f"flux_{arm.name}"], dtype=np.float64),
-                    arm,
-                )
-                for arm in REST
-            ],
-            axis=1,
-        )
-    known = good & ~held_out
-    if known.sum() < _LEAST_SPECTRA:
-        raise InputError(f"{grid}: {known.sum()} spectra to learn from; at least {_LEAST_SPECTRA} are needed")
-    settings = TrainingSettings(
+    grid = read_grid(path, config.n_calibration)
+    network: dict[str, object]
+    if config.emulator is None:
+        emulator = _train_network(path, grid, config, run)
+        network = {
+            "settings": asdict(_settings(config)),
+            "grid_content_sha256": grid.content_sha256,
+            "spectra": int(grid.learned.sum()),
+        }
+    else:
+        with open_artifact(Path(config.emulator), "spectrum-emulator") as artifact:
+            described = json.loads(artifact.text("training"))
+        network = described.get("network", described)
+        emulator = replace(read_emulator(Path(config.emulator)), inflation=no_inflation())
+    with run.progress("network that begins fits", 1, "of the work") as reporter:
+        start = train_start(emulator, StartSettings(n_spectra=config.n_start), seed=run.seed, report=reporter.update)
+    start = StartNetwork.of_arrays(start.arrays())
+    known = grid.calibration
+    inflation = measure_inflation(emulator, start, grid.labels[known], grid.spectra[known], seed=run.seed)
+    # As it will be read again: in half precision.
+    emulator = Emulator.of_arrays(replace(emulator, inflation=inflation).arrays())
+    n_parameters = emulator.n_parameters + start.n_parameters
+    scores = [("parameters", float(n_parameters), ""), ("training spectra", float(str(network["spectra"])), "")]
+    scores.append(("spectra for calibration", float(known.sum()), ""))
+    scores += emulator_scores(emulator, grid.labels[grid.held_out], grid.spectra[grid.held_out])
+    # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
+    # what is made with the emulator can then be verified back to its beginning.
+    provenance = Provenance.of_run("spectra.train", config, run, citations=citations)
+    arrays = emulator.arrays() | start.arrays()
+    with create_artifact(
+        output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
+    ) as new:
+        new.write_table(Table(rows=scores, names=("measure", "value", "unit")))
+        for name, values in arrays.items():
+            new.write_array(f"weights/{name}", values)
+        new.write_text("architecture", json.dumps(_architecture(emulator, start)))
+        training = {
+            "network": network,
+            "seed": run.seed,
+            "grid_content_sha256": grid.content_sha256,
+            "calibration": int(known.sum()),
+            "held_out": int(grid.held_out.sum()),
+            "start_spectra": config.n_start,
+            "machine": platform.machine(),
+            "minutes": round((time.perf_counter() - began) / 60.0, 1),
+        }
+        new.write_text("training", json.dumps(training))
+        domain = {
+            name: [float(low), float(high)]
+            for name, low, high in zip(INPUT_NAMES, emulator.low, emulator.high, strict=True)
+        }
+        new.write_text("domain", json.dumps(domain))
+    return f"emulator of {network['spectra']} spectra, {n_parameters} parameters"
+
+
+def _settings(config: TrainConfig) -> TrainingSettings:
+    return TrainingSettings(
         n_components=config.n_components,
         n_subset=config.n_subset,
         iterations=config.iterations,
         n_stars=config.n_stars,
         epochs=config.epochs,
     )
+
+
+def _train_network(path: Path, grid: Grid, config: TrainConfig, run: Run) -> Emulator:
+    labels, spectra = grid.labels[grid.learned], grid.spectra[grid.learned]
+    if len(labels) < _LEAST_SPECTRA:
+        raise InputError(f"{path}: {len(labels)} spectra to learn from; at least {_LEAST_SPECTRA} are needed")
+    settings = _settings(config)
     with run.progress("Gaussian processes", 1, "of the steps") as reporter:
         teacher = fit_teacher(
-            labels[known],
-            spectra[known],
-            settings,
-            seed=run.seed,
-            report=lambda done, all_: reporter.update(done / all_),
+            labels, spectra, settings, seed=run.seed, report=lambda done, all_: reporter.update(done / all_)
         )
     with run.progress("network", config.epochs, "epochs") as reporter:
-        emulator = teach(teacher, labels[known], settings, seed=run.seed, report=lambda done, _: reporter.update(done))
-    emulator = with_errors(emulator, teacher, labels[known], seed=run.seed)
-    # As it will be read again: in half precision.
-    emulator = Emulator.of_arrays(emulator.arrays())
-    new = good & held_out
-    scores = [("parameters", float(emulator.n_parameters), ""), ("training spectra", float(known.sum()), "")]
-    scores += emulator_scores(emulator, labels[new], spectra[new])
-    # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
-    # what is made with the emulator can then be verified back to its beginning.
-    provenance = Provenance.of_run("spectra.train", config, run, citations=citations)
-    arrays = emulator.arrays()
-    with create_artifact(
-        output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
-    ) as new_:
-        new_.write_table(Table(rows=scores, names=("measure", "value", "unit")))
-        for name, values in arrays.items():
-            new_.write_array(f"weights/{name}", values)
-        new_.write_text("architecture", json.dumps(_architecture(emulator, list(arrays))))
-        training = {
-            "settings": asdict(settings),
-            "seed": run.seed,
-            "grid_content_sha256": grid_sha256,
-            "spectra": int(known.sum()),
-            "held_out": int(new.sum()),
-            "machine": platform.machine(),
-            "minutes": round((time.perf_counter() - began) / 60.0, 1),
-        }
-        new_.write_text("training", json.dumps(training))
-        domain = {
-            name: [float(low), float(high)]
-            for name, low, high in zip(INPUT_NAMES, emulator.low, emulator.high, strict=True)
-        }
-        new_.write_text("domain", json.dumps(domain))
-    return f"emulator of {int(known.sum())} spectra, {emulator.n_parameters} parameters"
+        emulator = teach(teacher, labels, settings, seed=run.seed, report=lambda done, _: reporter.update(done))
+    return with_errors(emulator, teacher, labels, seed=run.seed)
 
 
-def _architecture(emulator: Emulator, names: list[str]) -> dict[str, object]:
+def _architecture(emulator: Emulator, start: StartNetwork) -> dict[str, object]:
     return {
         "kind": "principal components of a network of labels",
         "inputs": [*INPUT_NAMES, "t_eff below 4500 K"],
@@ -121,7 +181,8 @@ def _architecture(emulator: Emulator, names: list[str]) -> dict[str, object]:
         "activation": "SiLU",
         "resolution": RESOLUTION,
         "pixels": {arm.name: [arm.first, arm.size] for arm in REST},
-        "weights": names,
+        "weights": list(emulator.arrays()),
+        "start": list(start.arrays()),
     }
 
 

@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import fftconvolve
 from torch import Tensor
 
-from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, features
+from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, features, no_inflation
 from astropipe.spectra.gaussian_process import Process, fit_process
 from astropipe.spectra.pixels import LOG10_STEP, PixelRange
 from astropipe.spectra.population import draw_labels
@@ -220,6 +220,7 @@ def teach(
         basis=torch.from_numpy(teacher.basis).float(),
         error_t_eff=torch.tensor(_ERROR_T_EFF_K),
         error_variance=torch.zeros(len(_ERROR_T_EFF_K), len(teacher.mean)),
+        inflation=no_inflation(),
         low=torch.from_numpy(labels.min(0)).float(),
         high=torch.from_numpy(labels.max(0)).float(),
     )

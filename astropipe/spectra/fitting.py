@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, rest_slices
+from astropipe.spectra.emulator import N_INPUTS, REST, TIO_T_EFF_K, Emulator, read_emulator, rest_slices
 from astropipe.spectra.pairs import SIZES, Pairs
 from astropipe.spectra.pixels import OBSERVED, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
-from astropipe.spectra.search import N_CONTINUUM, Search, Start, fit_continuum
+from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum
+from astropipe.spectra.start import Start, StartNetwork, read_start
 
 RV, ROTATION, SPREAD = N_INPUTS, N_INPUTS + 1, N_INPUTS + 2
 """Columns of the parameters after the labels: velocity, v_sin_i², and the variance of the line spread of each arm."""
@@ -44,6 +46,9 @@ _H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
 # Longest step of a parameter; beyond it the whole step is shortened.
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
 _JITTER = 1e-6
+_NO_LIGHT = 1e-12
+# Steps with new derivatives, at most; after a step shorter than this, in standard errors, one without follows.
+_MAX_STEPS, _NEAR = 8, 4.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,9 @@ class Fit:
         Labels, radial velocity in km/s, v_sin_i² and the two variances of the line-spread functions in (km/s)².
     covariance : Tensor, shape (n, N_PHYSICAL, N_PHYSICAL)
         Their covariance, marginalised over the continuum.
+    from_misfit : Tensor, shape (n, N_PHYSICAL)
+        The part of their variances that comes from errors of the emulator and excess, were these independent from pixel
+        to pixel; in the covariance it counts as often as `Emulator.inflation` says.
     excess : Tensor, shape (n, 2)
         What residuals have beyond noise and error of the emulator, per arm: rms as a share of the continuum.
     chi2 : Tensor, shape (n, 2)
@@ -79,6 +87,7 @@ class Fit:
 
     parameters: Tensor
     covariance: Tensor
+    from_misfit: Tensor
     excess: Tensor
     chi2: Tensor
     n_used: Tensor
@@ -100,6 +109,60 @@ class _State:
     rows: Tensor | None
 
 
+@dataclass(frozen=True)
+class _Linear:
+    """The problem about a point.
+
+    Attributes
+    ----------
+    rows : Tensor, shape (n, N_PHYSICAL, N_PAIRS)
+        Derivatives of the model.
+    factor : Tensor, shape (n, N_PARAMETERS, N_PARAMETERS)
+        Cholesky factor of the curvature of unit diagonal.
+    size : Tensor, shape (n, N_PARAMETERS)
+        What makes its diagonal 1.
+    """
+
+    rows: Tensor
+    factor: Tensor
+    size: Tensor
+
+    @classmethod
+    def of(cls, rows: Tensor, curvature: Tensor) -> _Linear:
+        """Factor the curvature."""
+        size = torch.rsqrt(torch.diagonal(curvature, dim1=1, dim2=2))
+        unit = curvature * size[:, :, None] * size[:, None] + _JITTER * torch.eye(N_PARAMETERS)
+        return cls(rows, torch.linalg.cholesky(unit), size)
+
+    def put(self, rows: Tensor, other: _Linear) -> _Linear:
+        """Replace some rows, in place."""
+        for mine, new in zip(vars(self).values(), vars(other).values(), strict=True):
+            mine[rows] = new
+        return self
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """Return the step to where the gradient, shape (n, N_PARAMETERS), is 0."""
+        return torch.cholesky_solve((gradient * self.size)[:, :, None], self.factor)[:, :, 0] * self.size
+
+    def length(self, step: Tensor) -> Tensor:
+        """Return the length of a step in standard errors of all parameters together, shape (n,)."""
+        return (self.factor.transpose(1, 2) @ (step / self.size)[:, :, None]).norm(dim=1)[:, 0]
+
+    def covariance(self) -> Tensor:
+        """Return the inverse of the curvature."""
+        return torch.cholesky_inverse(self.factor) * self.size[:, :, None] * self.size[:, None]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """Parameters after a step, pixels that stand out, how far it went in standard errors, and from where."""
+
+    parameters: Tensor
+    spikes: Tensor
+    moved: Tensor
+    linear: _Linear
+
+
 class Fitter:
     """Fits spectra with one emulator.
 
@@ -107,15 +170,14 @@ class Fitter:
     ----------
     emulator : Emulator
         Labels to spectra.
-    full_steps, cheap_steps : int
-        Gauss-Newton steps with new derivatives, and steps after them that keep the last ones.
+    start : StartNetwork
+        Where fits begin.
     """
 
-    def __init__(self, emulator: Emulator, *, full_steps: int = 4, cheap_steps: int = 1) -> None:
-        self.emulator = emulator
+    def __init__(self, emulator: Emulator, start: StartNetwork) -> None:
+        self.emulator, self.start = emulator, start
         self.view: Renderer = renderer(emulator, 2)
         self.search = Search(self.view)
-        self.full_steps, self.cheap_steps = full_steps, cheap_steps
         low, high = emulator.low, emulator.high
         self._low = torch.cat([low - 0.05 * (high - low), torch.tensor([-900.0, 0.0, 20.0, 20.0])])
         self._high = torch.cat(
@@ -128,12 +190,14 @@ class Fitter:
         middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
         self._log_wavelength = torch.from_numpy(middle).float()
         self._error_on_pairs = _error_on_pairs(emulator)
+        terms = self.search.terms
+        self._products = (terms[:, None] * terms).flatten(0, 1).T.contiguous()
 
     def __call__(self, pairs: Pairs, start: Start | None = None) -> Fit:
         """Fit a batch of spectra; without a start it is searched for."""
         scale = _scale(pairs)
         pairs = replace(pairs, flux=pairs.flux / scale, ivar=pairs.ivar * scale**2)
-        start = self.search(pairs) if start is None else start
+        start = self.start(self.search(pairs)) if start is None else start
         rotation = start.v_sin_i_km_s[:, None] ** 2
         spread = torch.full((len(pairs), 2), self._spread)
         physical = torch.cat([start.labels, start.rv_km_s[:, None], rotation, spread], dim=1)
@@ -143,47 +207,54 @@ class Fitter:
         continuum = fit_continuum(pairs.flux / model.clamp_min(0.05), weights * model**2, self.search.terms)
         parameters = torch.cat([physical, continuum], dim=1)
         spikes = torch.zeros_like(pairs.flux, dtype=torch.bool)
-        rows, factor = None, None
-        for step in range(self.full_steps + self.cheap_steps):
-            fresh = step < self.full_steps
-            state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=fresh)
-            level = parameters[:, N_PHYSICAL:] @ self.search.terms
-            weights = self._weights(parameters, pairs, level)
-            residual = pairs.flux - level * state.model
-            excess = _excess_variance(residual, torch.where(spikes, torch.zeros_like(weights), weights))
-            weights = _with_variance(weights, excess)
-            spikes = residual * torch.sqrt(weights) > _COSMIC_SIGMA if step else spikes
-            weights = torch.where(spikes, torch.zeros_like(weights), weights)
-            if fresh:
-                assert state.rows is not None
-                rows = torch.cat([state.rows * level[:, None], state.model[:, None] * self.search.terms], dim=1)
-                factor = None
-            assert rows is not None
-            prior_precision, prior_gradient = self._prior(parameters)
-            if factor is None:
-                curvature = (rows * weights[:, None]) @ rows.transpose(1, 2) + prior_precision
-                size = torch.rsqrt(torch.diagonal(curvature, dim1=1, dim2=2))
-                unit = curvature * size[:, :, None] * size[:, None] + _JITTER * torch.eye(N_PARAMETERS)
-                factor = torch.linalg.cholesky(unit)
-            gradient = (rows @ (weights * residual)[:, :, None])[:, :, 0] + prior_gradient
-            change = torch.cholesky_solve((gradient * size)[:, :, None], factor)[:, :, 0] * size
-            longest = (change[:, :N_PHYSICAL].abs() / self._longest).amax(1).clamp_min(1.0)
-            parameters = parameters + change / longest[:, None]
-            inside = torch.minimum(torch.maximum(parameters[:, :N_PHYSICAL], self._low), self._high)
-            parameters = torch.cat([inside, parameters[:, N_PHYSICAL:]], dim=1)
-        return self._finish(parameters, pairs, spikes, factor, size, scale, start)
+        linear: _Linear | None = None
+        todo = torch.arange(len(pairs))
+        for _ in range(_MAX_STEPS):
+            step = self._step(parameters[todo], pairs.rows(todo), spikes[todo])
+            parameters[todo], spikes[todo] = step.parameters, step.spikes
+            linear = step.linear if linear is None else linear.put(todo, step.linear)
+            todo = todo[step.moved > _NEAR]
+            if not len(todo):
+                break
+        assert linear is not None
+        last = self._step(parameters, pairs, spikes, linear)
+        return self._finish(last.parameters, pairs, last.spikes, linear, scale, start)
+
+    def _step(self, parameters: Tensor, pairs: Pairs, spikes: Tensor, linear: _Linear | None = None) -> _Step:
+        """Take one Gauss-Newton step, with derivatives of before if they are given: then it costs a fifth.
+
+        Pixels that stood out before are not used to find the excess.
+        """
+        state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=linear is None)
+        level = parameters[:, N_PHYSICAL:] @ self.search.terms
+        weights = self._weights(parameters, pairs, level)
+        residual = pairs.flux - level * state.model
+        excess = _excess_variance(residual, torch.where(spikes, torch.zeros_like(weights), weights))
+        weights = _with_variance(weights, excess)
+        spikes = residual * torch.sqrt(weights) > _COSMIC_SIGMA
+        weights = torch.where(spikes, torch.zeros_like(weights), weights)
+        prior_precision, prior_gradient = self._prior(parameters)
+        if linear is None:
+            assert state.rows is not None
+            linear = _Linear.of(state.rows, self._curvature(state.rows, state.model, level, weights) + prior_precision)
+        pull = weights * residual
+        by_physical = (linear.rows @ (pull * level)[:, :, None])[:, :, 0]
+        gradient = torch.cat([by_physical, (pull * state.model) @ self.search.terms.T], dim=1) + prior_gradient
+        change = linear.solve(gradient)
+        longest = (change[:, :N_PHYSICAL].abs() / self._longest).amax(1).clamp_min(1.0)
+        new = parameters + change / longest[:, None]
+        new[:, :N_PHYSICAL] = torch.minimum(torch.maximum(new[:, :N_PHYSICAL], self._low), self._high)
+        return _Step(new, spikes, linear.length(new - parameters), linear)
 
     def _finish(
         self,
         parameters: Tensor,
         pairs: Pairs,
         spikes: Tensor,
-        factor: Tensor | None,
-        size: Tensor,
+        linear: _Linear,
         scale: Tensor,
         start: Start,
     ) -> Fit:
-        assert factor is not None
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False)
         model = state.model
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
@@ -191,12 +262,15 @@ class Fitter:
         residual = pairs.flux - level * model
         excess = _excess_variance(residual, known)
         weights = _with_variance(known, excess)
-        covariance = torch.cholesky_inverse(factor) * size[:, :, None] * size[:, None]
+        error = self._emulator_error(parameters[:, 0]) * level**2
+        misfit = torch.cat([part + excess[:, i : i + 1] for i, part in enumerate(error.split(SIZES, dim=1))], dim=1)
+        covariance, from_misfit = self._covariance(linear, model, level, weights, misfit, parameters[:, 0])
         square = (known * residual**2).split(SIZES, dim=1)
         shift, shift_variance = _arm_velocities(level * state.by_rv, weights, residual)
         return Fit(
             parameters=parameters[:, :N_PHYSICAL],
-            covariance=covariance[:, :N_PHYSICAL, :N_PHYSICAL],
+            covariance=covariance,
+            from_misfit=from_misfit,
             excess=excess.sqrt(),
             chi2=torch.stack([part.sum(1) for part in square], dim=1),
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
@@ -208,6 +282,23 @@ class Fitter:
             weights=weights,
             start=start,
         )
+
+    def _covariance(
+        self, linear: _Linear, model: Tensor, level: Tensor, weights: Tensor, misfit: Tensor, t_eff: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the covariance of the physical parameters, and the part of its diagonal that is due to misfit.
+
+        Line lists and emulators err alike in neighbouring pixels and in the lines of one element, so that their errors
+        average out less than noise does.
+        """
+        inverse = linear.covariance()
+        spread = self._curvature(linear.rows, model, level, weights**2 * misfit)
+        due = inverse[:, :N_PHYSICAL] @ spread @ inverse[:, :, :N_PHYSICAL]
+        factor = torch.ones(len(due), N_PHYSICAL)
+        factor[:, : RV + 1] = self.emulator.inflation[(t_eff >= TIO_T_EFF_K).long()]
+        more = (factor - 1.0).clamp_min(0.0).sqrt()
+        covariance = inverse[:, :N_PHYSICAL, :N_PHYSICAL] + more[:, :, None] * due * more[:, None]
+        return covariance, torch.diagonal(due, dim1=1, dim2=2)
 
     def _spectra(self, physical: Tensor, pairs: Pairs, *, derivatives: bool) -> _State:
         """Return model spectra as the pairs see them, and derivatives by the physical parameters."""
@@ -231,20 +322,29 @@ class Fitter:
         if not derivatives:
             return _State(model, rv_row, None)
         by_label = self.view.transforms(gradient.flatten(0, 1), with_mean=False).unflatten(0, gradient.shape[:2])
-        label_rows = self.view.pixels(by_label * transfer.factor[:, None])
-        blue = torch.arange(variance_row.shape[1]) < SIZES[0]
-        nothing = torch.zeros_like(variance_row)
-        rows = torch.cat(
-            [
-                label_rows,
-                rv_row[:, None],
-                values[:, 3:4],
-                torch.where(blue, variance_row, nothing)[:, None],
-                torch.where(blue, nothing, variance_row)[:, None],
-            ],
-            dim=1,
-        )
+        rows = torch.zeros(len(physical), N_PHYSICAL, variance_row.shape[1])
+        self.view.pixels(by_label.mul_(transfer.factor[:, None]), out=rows[:, :N_INPUTS])
+        rows[:, RV], rows[:, ROTATION] = rv_row, values[:, 3]
+        rows[:, SPREAD, : SIZES[0]] = variance_row[:, : SIZES[0]]
+        rows[:, SPREAD + 1, SIZES[0] :] = variance_row[:, SIZES[0] :]
         return _State(model, rv_row, rows)
+
+    def _curvature(self, rows: Tensor, model: Tensor, level: Tensor, weights: Tensor) -> Tensor:
+        """Return the curvature of chi²/2, shape (n, N_PARAMETERS, N_PARAMETERS), from derivatives of the model.
+
+        Derivatives by the continuum are not spelled out: among themselves they are products of polynomials.
+        """
+        weighted = rows * (weights * level**2)[:, None]
+        # Where there is no light, there is no weight either.
+        ratio = model * level / (level**2 + _NO_LIGHT)
+        mixed = weighted @ (ratio[:, None] * self.search.terms).transpose(1, 2)
+        among = (weights * model**2) @ self._products
+        curvature = torch.empty(len(rows), N_PARAMETERS, N_PARAMETERS)
+        curvature[:, :N_PHYSICAL, :N_PHYSICAL] = weighted @ rows.transpose(1, 2)
+        curvature[:, :N_PHYSICAL, N_PHYSICAL:] = mixed
+        curvature[:, N_PHYSICAL:, :N_PHYSICAL] = mixed.transpose(1, 2)
+        curvature[:, N_PHYSICAL:, N_PHYSICAL:] = among.reshape(-1, N_CONTINUUM, N_CONTINUUM)
+        return curvature
 
     def _weights(self, parameters: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
         """Inverse variance of noise and emulator together; 0 where the emulator ends."""
@@ -281,6 +381,11 @@ class Fitter:
         precision[:, rest, rest] = sigma**-2
         gradient = torch.cat([term.gradient, -(parameters[:, N_INPUTS:] - mean) / sigma**2], dim=1)
         return precision, gradient
+
+
+def read_fitter(path: Path | None = None) -> Fitter:
+    """Return the fitter of a ``spectrum-emulator`` artifact; of the shipped one where no path is given."""
+    return Fitter(read_emulator(path), read_start(path))
 
 
 def _excess_variance(residual: Tensor, weights: Tensor) -> Tensor:

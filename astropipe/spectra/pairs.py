@@ -43,6 +43,10 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.flux)
 
+    def rows(self, rows: Tensor) -> Pairs:
+        """Return some of the spectra."""
+        return Pairs(*(values[rows] for values in vars(self).values()))
+
 
 def pair(flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Pairs:
     """Average neighbouring pixels by their inverse variance.

@@ -18,7 +18,7 @@ from astropipe.spectra.pairs import pair
 from astropipe.spectra.prior import stellar_sigma, x_fe_sigma
 
 N_LABELS = len(LABELS)
-BATCH = 32
+BATCH = 64
 """Spectra that are fitted together: their derivatives stay in the cache of a core."""
 MEASURED_INFORMATION = 0.5
 """A label has more from the data than from the prior above this."""

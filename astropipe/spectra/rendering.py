@@ -118,14 +118,17 @@ class Renderer:
         transforms = torch.view_as_complex(product)
         return transforms + self._mean if with_mean else transforms
 
-    def pixels(self, transforms: Tensor) -> Tensor:
-        """Return observed pixels, shape (..., blue + red), from transforms, (..., 2, frequencies)."""
-        values = torch.fft.irfft(transforms, n=self._n_kept) / self.binning
-        arms = []
+    def pixels(self, transforms: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return observed pixels, shape (..., blue + red), in `out` if given, from transforms, (..., 2, frequencies)."""
+        values = torch.fft.irfft(transforms, n=self._n_kept)
+        if out is None:
+            out = torch.empty(*values.shape[:-2], sum(self.sizes))
+        start = 0
         for i, (observed, rest, size) in enumerate(zip(OBSERVED, REST, self.sizes, strict=True)):
             first = (observed.first - rest.first) // self.binning
-            arms.append(values[..., i, first : first + size])
-        return torch.cat(arms, dim=-1)
+            torch.div(values[..., i, first : first + size], self.binning, out=out[..., start : start + size])
+            start += size
+        return out
 
     def valid(self, rv_km_s: Tensor) -> Tensor:
         """Return where the emulator has something to say, shape (n, blue + red): shifts move its ends into view."""

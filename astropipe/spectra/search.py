@@ -1,4 +1,4 @@
-"""Where a fit begins: velocity and labels of the template that describes a spectrum best, over a dictionary of stars.
+"""The velocity of a star, from the template that describes its spectrum best.
 
 For a template t at one velocity, scaled freely, the spectrum r (its continuum taken off) gains
 ``(sum w r t)² / (sum w t²)`` in chi²: two matrix products for all templates and velocities together. This is the
@@ -25,7 +25,7 @@ N_CONTINUUM = 2 * (CONTINUUM_ORDER + 1)
 RV_LIMIT_KM_S = 500.0
 PAIR_KM_S = 2.0 * PIXEL_KM_S
 _RESOLUTION = 7_500.0
-_N_VELOCITY_TEMPLATES, _N_LABEL_TEMPLATES = 12, 768
+_N_TEMPLATES, _SAMPLE = 12, 768
 _CLIP_SIGMA = 4.0
 _TINY = 1e-12
 
@@ -66,32 +66,33 @@ def fit_continuum(values: Tensor, weights: Tensor, terms: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where to begin, per spectrum.
+class Aligned:
+    """Spectra in the frame of their stars, to the nearest pair of pixels.
 
     Attributes
     ----------
-    labels : Tensor, shape (n, 18)
-        Labels of the best template.
+    lines, weights : Tensor, shape (n, N_PAIRS)
+        Spectra over their pseudo-continuum less 1, and inverse variances.
     rv_km_s : Tensor, shape (n,)
-        Velocity of the best template.
-    v_sin_i_km_s : Tensor, shape (n,)
-        Its rotation.
+        Radial velocity, from the best template.
+    fraction : Tensor, shape (n,)
+        By how many pairs of pixels the lines still lie to the red.
     peak : Tensor, shape (n,)
         Gain in chi² at the best velocity.
     second : Tensor, shape (n,)
         Gain at the best velocity farther than 60 km/s from it.
     """
 
-    labels: Tensor
+    lines: Tensor
+    weights: Tensor
     rv_km_s: Tensor
-    v_sin_i_km_s: Tensor
+    fraction: Tensor
     peak: Tensor
     second: Tensor
 
 
 class Search:
-    """Dictionaries of templates, made once.
+    """Finds velocities with a few templates, which are made once.
 
     Parameters
     ----------
@@ -101,47 +102,38 @@ class Search:
 
     def __init__(self, view: Renderer) -> None:
         self.terms = continuum_terms()
-        rng = np.random.default_rng(20_221)
-        labels = torch.from_numpy(draw_labels(rng, _N_LABEL_TEMPLATES)).float()
-        v_sin_i = torch.where(torch.arange(len(labels)) % 4 == 0, 30.0, 3.0)
-        self.labels, self.v_sin_i = labels, v_sin_i
+        # The coolest to the hottest dwarfs and giants of a sample of the population; a few turn fast.
+        labels = torch.from_numpy(draw_labels(np.random.default_rng(20_221), _SAMPLE)).float()
+        order = torch.argsort(labels[:, 0])
+        few = order[torch.linspace(0, _SAMPLE - 1, _N_TEMPLATES).long()]
+        v_sin_i = torch.where(few % 4 == 0, 30.0, 3.0)
+        transforms = view.transforms(view.emulator.coefficients(labels[few]))
+        variance = torch.full((len(few), 2), float(line_spread_variance(_RESOLUTION)))
         shifts = int(RV_LIMIT_KM_S // PAIR_KM_S)
         self.shifts = torch.arange(-shifts, shifts + 1)
-        coefficients = view.emulator.coefficients(labels)
-        variance = torch.full((len(labels), 2), float(line_spread_variance(_RESOLUTION)))
-        still = view.transfer(torch.zeros(len(labels)), v_sin_i, variance)
-        transforms = view.transforms(coefficients) * still.factor
-        self.label_bank = self._lines(view.pixels(transforms))
-        # For velocities a few stars suffice: the coolest to the hottest dwarfs and giants of the dictionary.
-        order = torch.argsort(labels[:, 0])
-        few = order[torch.linspace(0, len(order) - 1, _N_VELOCITY_TEMPLATES).long()]
         bank = []
         for shift in self.shifts.tolist():
             rv = torch.full((len(few),), SPEED_OF_LIGHT_KM_S * float(np.expm1(shift * PAIR_KM_S / SPEED_OF_LIGHT_KM_S)))
-            moved = view.transfer(rv, v_sin_i[few], variance[: len(few)])
-            lines = self._lines(view.pixels(view.transforms(coefficients[few]) * moved.factor))
+            lines = self.lines(view.pixels(transforms * view.transfer(rv, v_sin_i, variance).factor))
             bank.append(torch.where(view.valid(rv), lines, torch.zeros_like(lines)))
-        self.velocity_bank = torch.stack(bank).flatten(0, 1)
+        self.bank = torch.stack(bank).flatten(0, 1)
 
-    def _lines(self, spectra: Tensor) -> Tensor:
-        """Divide spectra by a polynomial through them and take off 1."""
+    def lines(self, spectra: Tensor) -> Tensor:
+        """Divide spectra without noise by a polynomial through them and take off 1."""
         ones = torch.ones_like(spectra)
         return spectra / (fit_continuum(spectra, ones, self.terms) @ self.terms) - 1.0
 
-    def __call__(self, pairs: Pairs) -> Start:
-        """Return the best velocity and template of each spectrum."""
+    def __call__(self, pairs: Pairs) -> Aligned:
+        """Find the velocity of each spectrum and take it to the frame of its star."""
         lines, weights = self.normalised(pairs)
-        gain = _gain(lines, weights, self.velocity_bank).reshape(len(pairs), len(self.shifts), -1).amax(2)
+        gain = _gain(lines, weights, self.bank).reshape(len(pairs), len(self.shifts), -1).amax(2)
         peak, best = gain.max(1)
         far = (self.shifts - self.shifts[best][:, None]).abs() * PAIR_KM_S > 60.0
         second = torch.where(far, gain, torch.zeros_like(gain)).amax(1)
         shift = self.shifts[best] + _vertex(gain, best)
-        # To the frame of the star, by whole pairs.
         back = torch.round(shift).long()
-        still, still_weights = _shifted(lines, back), _shifted(weights, back)
-        chosen = _gain(still, still_weights, self.label_bank).argmax(1)
         rv = SPEED_OF_LIGHT_KM_S * torch.expm1(shift * PAIR_KM_S / SPEED_OF_LIGHT_KM_S)
-        return Start(self.labels[chosen], rv, self.v_sin_i[chosen], peak, second)
+        return Aligned(_shifted(lines, back), _shifted(weights, back), rv, shift - back, peak, second)
 
     def normalised(self, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Return spectra over their pseudo-continuum less 1, and weights, with spikes upwards weighted 0."""

@@ -22,7 +22,7 @@ from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.shipped import weights_file
 from astropipe.spectra import prediction
 from astropipe.spectra.emulator import INPUT_NAMES, SHIPPED, read_emulator
-from astropipe.spectra.fitting import Fitter
+from astropipe.spectra.fitting import read_fitter
 from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.instrument import Damage
 from astropipe.spectra.labels import LABELS
@@ -184,7 +184,7 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     provenance = Provenance.of_run("spectra.predict", config, run, inputs=[*paths, emulator_file], citations=_CITATIONS)
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     catalog = _Catalog(checkpoint.load())
-    fitter = Fitter(read_emulator(emulator_file))
+    fitter = read_fitter(emulator_file)
     total = rows.stop - rows.start if rows else sum(count_rows(path) for path in paths)
     saved_at = time.monotonic()
     with run.progress("predict", total, "spectra") as reporter:
