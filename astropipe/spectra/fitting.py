@@ -19,12 +19,14 @@ import torch
 from torch import Tensor
 
 from astropipe.spectra.emulator import N_INPUTS, REST, TIO_T_EFF_K, Emulator, read_emulator, rest_slices
+from astropipe.spectra.medium import MediumTest
 from astropipe.spectra.pairs import SIZES, Pairs
 from astropipe.spectra.pixels import OBSERVED, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
 from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum
 from astropipe.spectra.start import Start, StartNetwork, read_start
+from astropipe.spectra.telluric import mean_square_depth
 
 RV, ROTATION, SPREAD = N_INPUTS, N_INPUTS + 1, N_INPUTS + 2
 """Columns of the parameters after the labels: velocity, v_sin_i², and the variance of the line spread of each arm."""
@@ -47,6 +49,8 @@ _H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
 _JITTER = 1e-6
 _NO_LIGHT = 1e-12
+# Lines of real stars are not known better than this, as a share of the continuum.
+_LINE_ERROR = 0.02
 # Steps with new derivatives, at most; after a step shorter than this, in standard errors, one without follows.
 _MAX_STEPS, _NEAR = 8, 4.0
 
@@ -72,6 +76,8 @@ class Fit:
         Number of pairs with weight, per arm.
     n_spikes : Tensor, shape (n,)
         Number of pairs taken out because they stand out upwards.
+    air_gain : Tensor, shape (n,)
+        By how much wavelengths in air describe telluric oxygen better than such in vacuum, see `medium.MediumTest`.
     rv_red_blue, rv_red_blue_err : Tensor, shape (n,)
         By how much the velocity of the red arm exceeds that of the blue arm, in km/s, and its standard error; labels
         and
@@ -92,6 +98,7 @@ class Fit:
     chi2: Tensor
     n_used: Tensor
     n_spikes: Tensor
+    air_gain: Tensor
     rv_red_blue: Tensor
     rv_red_blue_err: Tensor
     model: Tensor
@@ -189,7 +196,11 @@ class Fitter:
         self._longest = torch.tensor(_LONGEST_STEP)
         middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
         self._log_wavelength = torch.from_numpy(middle).float()
-        self._error_on_pairs = _error_on_pairs(emulator)
+        self._emulator_only = _error_on_pairs(emulator)
+        self._error_on_pairs = self._emulator_only.clone()
+        # Lines of telluric oxygen are not in the model: they count as an error of known size.
+        self._error_on_pairs[:, SIZES[0] :] += torch.from_numpy(mean_square_depth().reshape(-1, 2).mean(1)).float()
+        self._medium = MediumTest()
         terms = self.search.terms
         self._products = (terms[:, None] * terms).flatten(0, 1).T.contiguous()
 
@@ -275,6 +286,7 @@ class Fitter:
             chi2=torch.stack([part.sum(1) for part in square], dim=1),
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
+            air_gain=self._air_gain(parameters, pairs, residual, level * model),
             rv_red_blue=shift[:, 1] - shift[:, 0],
             rv_red_blue_err=shift_variance.sum(1).sqrt(),
             model=level * model * scale * pairs.scale,
@@ -282,6 +294,14 @@ class Fitter:
             weights=weights,
             start=start,
         )
+
+    def _air_gain(self, parameters: Tensor, pairs: Pairs, residual: Tensor, model: Tensor) -> Tensor:
+        """See `medium.MediumTest`; where oxygen is strong it is not masked here, nor an error."""
+        emulator = self.emulator.interpolate_error(parameters[:, 0], self._emulator_only)
+        known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0) & (model > 0.05)
+        safe = torch.where(known, model, torch.ones_like(model))
+        variance = 1.0 / (pairs.ivar * safe**2).clamp_min(1e-12) + emulator + _LINE_ERROR**2
+        return self._medium(residual / safe, torch.where(known, 1.0 / variance, torch.zeros_like(variance)))
 
     def _covariance(
         self, linear: _Linear, model: Tensor, level: Tensor, weights: Tensor, misfit: Tensor, t_eff: Tensor

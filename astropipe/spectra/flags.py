@@ -25,7 +25,7 @@ class SpectrumFlag(IntFlag):
     MISSING_RED = 1 << 3, "no usable red pixel: the arm is absent or masked throughout"
     AIR_WAVELENGTHS = (
         1 << 4,
-        "the file says that its wavelengths are in air; they were not converted",
+        "wavelengths are in air, as the file says or telluric oxygen shows; they were not converted",
     )
     NOT_HELIOCENTRIC = 1 << 5, "the file says that wavelengths were not corrected for the motion of the Earth"
     FEW_PIXELS = 1 << 6, f"fewer than {MIN_USABLE_PIXELS} usable pixels in both arms together: no labels"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.constants import c, h, k
 
 from astropipe.spectra.pixels import N_PIXELS, OBSERVED, arm_slices, wavelengths_a
+from astropipe.spectra.telluric import EARTH_KM_S, depth_at
 from astropipe.spectra.wavelengths import air_to_vacuum
 
 Floats = NDArray[np.floating]
@@ -54,6 +55,8 @@ class Damage:
         Standard deviation of what is left of [O I] 6300, in units of the noise of the continuum at S/N 20.
     tilt : float
         Standard deviation of the coefficients of the logarithm of the response.
+    air_mass : tuple of float
+        Lowest and highest path through the oxygen of the Earth's atmosphere; 0 and 0 for none.
     """
 
     masked_fraction: float = 0.01
@@ -63,6 +66,7 @@ class Damage:
     cosmic_ray_rate: float = 0.2
     sky_residual: float = 1.0
     tilt: float = 0.05
+    air_mass: tuple[float, float] = (1.0, 1.8)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ def observe(
     snr: Floats,
     damage: Damage,
     rng: np.random.Generator,
+    *,
+    telluric_shift_km_s: float = 0.0,
 ) -> Recorded:
     """Record spectra.
 
@@ -98,10 +104,13 @@ def observe(
         What goes wrong.
     rng : Generator
         Source of randomness.
+    telluric_shift_km_s : float
+        What the lines of the Earth's atmosphere are shifted by beyond the velocity of the Earth.
     """
     n = len(spectra)
     tilt = rng.normal(0.0, damage.tilt, (n, len(OBSERVED), _TILT_ORDER))
     flux = (spectra * continuum(t_eff_k, tilt)).astype(np.float32)
+    _absorb(flux, damage.air_mass, telluric_shift_km_s, rng)
     variance = np.empty_like(flux)
     for i, place in enumerate(arm_slices().values()):
         variance[:, place] = noise_variance(flux[:, place], snr[:, i], rng.uniform(0.1, 0.6, n))
@@ -183,6 +192,16 @@ def sky_profile() -> Floats:
         vacuum_a = float(air_to_vacuum(air_a))
         profile += strength * np.exp(-0.5 * ((log_wavelength - np.log(vacuum_a)) / sigma) ** 2)
     return profile
+
+
+def _absorb(flux: Floats, air_mass: tuple[float, float], shift_km_s: float, rng: np.random.Generator) -> None:
+    """Let telluric oxygen absorb, at the velocity of the Earth of a random day."""
+    if air_mass[1] == 0.0:
+        return
+    red = arm_slices()["red"]
+    for row, path in enumerate(rng.uniform(*air_mass, len(flux))):
+        depth = depth_at(shift_km_s + rng.uniform(-EARTH_KM_S, EARTH_KM_S), air_mass=round(path, 1))
+        flux[row, red] *= (1.0 - depth).astype(np.float32)
 
 
 def _add_cosmic_rays(flux: Floats, rate: float, rng: np.random.Generator) -> None:

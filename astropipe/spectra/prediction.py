@@ -32,6 +32,7 @@ V_SIN_I_LIMIT_KM_S = 60.0
 RV_ERR_LIMIT_KM_S = 10.0
 SECOND_VELOCITY_LIMIT = 0.6
 SPIKE_LIMIT = 12
+AIR_GAIN_LIMIT = 10.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Rows:
     chi2: NDArray[np.float64]
     excess: NDArray[np.float64]
     rv_second: NDArray[np.float64]
+    air_gain: NDArray[np.float64]
     rv_red_blue: NDArray[np.float64]
     rv_red_blue_err: NDArray[np.float64]
     n_spikes: NDArray[np.int32]
@@ -106,6 +108,7 @@ def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
         chi2=missing(2),
         excess=missing(2),
         rv_second=missing(),
+        air_gain=missing(),
         rv_red_blue=missing(),
         rv_red_blue_err=missing(),
         n_spikes=np.zeros(n, dtype=np.int32),
@@ -151,6 +154,7 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
         chi2=torch.where(fit.n_used > 0, chi2, torch.nan).double().numpy(),
         excess=torch.where(fit.n_used > 0, fit.excess, torch.nan).double().numpy(),
         rv_second=second.double().numpy(),
+        air_gain=fit.air_gain.double().numpy(),
         rv_red_blue=difference.double().numpy(),
         rv_red_blue_err=difference_err.double().numpy(),
         n_spikes=fit.n_spikes.numpy().astype(np.int32),
@@ -192,6 +196,7 @@ def _flags(
         (SpectrumFlag.POOR_FIT, poor),
         (SpectrumFlag.BROADENED, broadening > V_SIN_I_LIMIT_KM_S),
         (SpectrumFlag.RV_UNCERTAIN, (rv_err > RV_ERR_LIMIT_KM_S) | (second > SECOND_VELOCITY_LIMIT)),
+        (SpectrumFlag.AIR_WAVELENGTHS, fit.air_gain > AIR_GAIN_LIMIT),
         (SpectrumFlag.COSMIC_RAYS, fit.n_spikes > SPIKE_LIMIT),
     )
     flags = np.zeros(len(labels), dtype=np.int64)

@@ -119,7 +119,7 @@ class Renderer:
         return transforms + self._mean if with_mean else transforms
 
     def pixels(self, transforms: Tensor, out: Tensor | None = None) -> Tensor:
-        """Return observed pixels, shape (..., blue + red), in `out` if given, from transforms, (..., 2, frequencies)."""
+        """Return observed pixels, (..., blue + red), in `out` if given, from transforms, (..., 2, frequencies)."""
         values = torch.fft.irfft(transforms, n=self._n_kept)
         if out is None:
             out = torch.empty(*values.shape[:-2], sum(self.sizes))

@@ -285,7 +285,8 @@ def _catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
         table[f"snr_{arm}"] = arrays["snr"][:, i]
         table[f"chi2_{arm}"] = arrays["chi2"][:, i]
         table[f"excess_{arm}"] = arrays["excess"][:, i]
-    table["rv_second"] = arrays["rv_second"]
+    for name in ("rv_second", "air_gain"):
+        table[name] = arrays[name]
     for name in ("rv_red_blue", "rv_red_blue_err"):
         table[name] = arrays[name] * u.km / u.s
     table["n_spikes"] = arrays["n_spikes"]

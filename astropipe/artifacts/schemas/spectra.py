@@ -72,7 +72,7 @@ SCHEMAS = (
     trained_model("spectral-network", "1.0", "Trained network from spectra to stellar labels"),
     Schema(
         "stellar-catalog",
-        "1.1",
+        "1.2",
         "Labels of stars with uncertainties, in the order of the input",
         columns=(
             Field("id", "identifier of the spectrum", "text"),
@@ -96,6 +96,11 @@ SCHEMAS = (
                 for arm in ("blue", "red")
             ),
             Field("rv_second", "gain in chi squared of a second velocity over that of the first", required=False),
+            Field(
+                "air_gain",
+                "fall of chi squared if telluric oxygen is looked for in air wavelengths, less that in vacuum",
+                required=False,
+            ),
             Field("rv_red_blue", "velocity of the red arm less that of the blue arm", unit="km/s", required=False),
             Field("rv_red_blue_err", "standard error of rv_red_blue", unit="km/s", required=False),
             Field("n_spikes", "pairs of pixels left out because they stand out upwards", "int", required=False),
