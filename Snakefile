@@ -3,6 +3,7 @@
 #   snakemake --cores all                              everything, into results/
 #   snakemake --configfile my.yaml --cores all         with settings of your own (workflows/config/default.yaml has all keys)
 #   snakemake --profile profiles/slurm                 the same on a cluster
+#   snakemake --cores all train_spectra                the emulator of spectra again, in hours; never part of the others
 from snakemake.utils import min_version
 
 from astropipe.config import resolve
@@ -36,6 +37,13 @@ module spectra:
         config
 
 
+module grid:
+    snakefile:
+        "workflows/grid.smk"
+    config:
+        config
+
+
 module inference:
     snakefile:
         "workflows/inference.smk"
@@ -49,6 +57,9 @@ use rule * from nbody as nbody_*
 use rule * from spectra as spectra_*
 
 
+use rule * from grid as grid_*
+
+
 use rule * from inference as inference_*
 
 
@@ -58,3 +69,9 @@ rule all:
         rules.nbody_all.input,
         rules.spectra_all.input,
         rules.inference_all.input,
+
+
+# The emulator that comes with astropipe, made again from the beginning. Hours; nothing else asks for it.
+rule train_spectra:
+    input:
+        rules.grid_all.input,

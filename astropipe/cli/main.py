@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from astropipe import __version__
-from astropipe.cli import files, log, settings, system
+from astropipe.cli import fetching, files, log, settings, system
 from astropipe.cli.stages import add_stages
 from astropipe.runtime.errors import AstropipeError
 
@@ -39,7 +39,7 @@ def _root(
     pass
 
 
-add_stages(app)
+fetching.add(add_stages(app)["spectra"])
 files.add(app)
 system.add(app)
 app.add_typer(settings.app, name="config")

@@ -56,18 +56,20 @@ LogFile = Annotated[
 ]
 
 
-def add_stages(app: typer.Typer) -> None:
-    """Add a group of commands for every stage, and in it one command for every verb."""
+def add_stages(app: typer.Typer) -> dict[str, typer.Typer]:
+    """Add a group of commands for every stage, and in it one command for every verb; return the groups."""
+    groups: dict[str, typer.Typer] = {}
     for stage, summary in STAGES.items():
         verbs = [verb for verb in VERBS if verb.stage == stage]
         if not verbs:
             anything = {"allow_extra_args": True, "ignore_unknown_options": True}
             app.command(stage, help=summary, context_settings=anything)(_absent(stage))
             continue
-        group = typer.Typer(help=summary, no_args_is_help=True)
+        group = groups[stage] = typer.Typer(help=summary, no_args_is_help=True)
         for verb in verbs:
             group.command(verb.name, help=verb.summary, epilog=_epilog(verb))(_command(verb))
         app.add_typer(group, name=stage)
+    return groups
 
 
 def _absent(stage: str) -> Callable[[], None]:

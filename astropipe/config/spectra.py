@@ -110,9 +110,36 @@ class TrainConfig(Section):
     )
 
 
+class FetchConfig(Section):
+    """Settings of ``astropipe spectra fetch``: from where, and what the columns of the table are called."""
+
+    url: str = Field(
+        "https://www.lamost.org/openapi", pattern=r"^https?://[^\s?#@]+$", description="address of the LAMOST OpenAPI"
+    )
+    release: str = Field("dr10", pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$", description="data release")
+    version: str = Field("v2.0", pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]*$", description="version of the release")
+    token_variable: str = Field(
+        "LAMOST_TOKEN",
+        pattern=r"^\w+$",
+        description="environment variable that holds the token of your account, if any",
+    )
+    obsid_column: str = Field("obsid", description="column of the observation numbers")
+    sha256_column: str | None = Field(
+        "sha256", description="column of checksums, which a table may lack under this name; null for none"
+    )
+    file_column: str | None = Field(
+        "file",
+        description="column of names for the files, which a table may lack under this name; null, and without: the "
+        "observation number",
+    )
+    interval_s: float = Field(1.0, ge=0, description="least time between two requests in seconds")
+    timeout_s: float = Field(60.0, gt=0, description="how long to wait for an answer in seconds")
+
+
 class SpectraConfig(Section):
     """Stars."""
 
+    fetch: FetchConfig = Field(FetchConfig(), description="real spectra from the archive of LAMOST")
     simulate: SimulateConfig = Field(SimulateConfig(), description="simulated survey")
     train: TrainConfig = Field(TrainConfig(), description="training of the emulator")
     predict: PredictConfig = Field(PredictConfig(), description="labels from spectra")

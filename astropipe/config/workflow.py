@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from astropipe.config.base import Section
 
@@ -39,6 +39,34 @@ class ObservationsConfig(Section):
 
     files: list[str] = Field(min_length=1, description="files, and folders of FITS files")
     predict: dict[str, Any] = Field({}, description="changes to spectra.predict")
+
+
+def _folder_name(value: str) -> str:
+    if not value.strip() or value != value.strip() or not value.isprintable():
+        raise ValueError("must be the name of a folder, without spaces at its ends or line breaks")
+    if bad := sorted(set(value) & set(_NOT_IN_FOLDERS)):
+        raise ValueError(f"becomes part of every file name of the workflow and must not hold {' '.join(bad)}")
+    return value
+
+
+FolderName = Annotated[str, AfterValidator(_folder_name)]
+
+
+class GridConfig(Section):
+    """The grid of synthetic spectra on which the emulator is trained again: hours, and only on request."""
+
+    n_spectra: int = Field(3000, ge=1, description="stars of the grid, a tenth of which no training sees")
+    n_cool_candidates: int = Field(
+        0, ge=0, description="further stars drawn, of which only the cool are made: their spectra are hard to learn"
+    )
+    cool_below_k: float = Field(4500.0, gt=0, description="effective temperature in K below which these are cool")
+    spectra_per_chunk: int = Field(100, ge=1, description="stars that one job goes through")
+    sources: FolderName = Field(
+        "results-grid/sources", description="folder of the program and the data that it needs, which are downloaded"
+    )
+    folder: FolderName = Field(
+        "results-grid", description="folder of the synthetic spectra, apart from the results to outlive them"
+    )
 
 
 _ENSEMBLES = {
@@ -82,7 +110,7 @@ _POSTERIORS = {
 class WorkflowConfig(Section):
     """What ``snakemake`` makes."""
 
-    results: str = Field("results", description="folder of all results")
+    results: FolderName = Field("results", description="folder of all results")
     minutes_per_job: int = Field(60, ge=1, description="wall time asked for a job, in minutes; retries ask for more")
     systems_per_chunk: int = Field(500, ge=1, description="systems that one job integrates")
     max_chunks: int = Field(200, ge=1, description="most jobs that one ensemble is cut into; larger chunks beyond")
@@ -96,18 +124,12 @@ class WorkflowConfig(Section):
     observations: dict[str, ObservationsConfig] = Field(
         {}, description="real spectra by name, each with its files and its changes to the spectra section"
     )
+    grid: GridConfig = Field(
+        GridConfig(), description="synthetic spectra and the emulator of them, only with the target train_spectra"
+    )
     posteriors: dict[str, PosteriorConfig] = Field(
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
     )
-
-    @field_validator("results")
-    @classmethod
-    def _results_is_a_folder_name(cls, value: str) -> str:
-        if not value.strip() or value != value.strip() or not value.isprintable():
-            raise ValueError("must be the name of a folder, without spaces at its ends or line breaks")
-        if bad := sorted(set(value) & set(_NOT_IN_FOLDERS)):
-            raise ValueError(f"becomes part of every file name of the workflow and must not hold {' '.join(bad)}")
-        return value
 
     @field_validator("ensembles", "surveys", "observations", "posteriors")
     @classmethod
@@ -130,3 +152,7 @@ class WorkflowConfig(Section):
     def spectra_chunks(self, n_spectra: int) -> int:
         """Return the number of chunks in which spectra are fitted."""
         return min(self.max_chunks, -(-n_spectra // self.spectra_per_chunk))
+
+    def grid_chunks(self, n_stars: int) -> int:
+        """Return the number of chunks in which stars of the grid are synthesised."""
+        return min(self.max_chunks, -(-n_stars // self.grid.spectra_per_chunk))

@@ -67,7 +67,7 @@ def read_label_table(path: str | Path, id_column: str) -> QTable:
         message names the file, the columns seen and the remedy.
     """
     path = Path(path)
-    table = _read(path)
+    table = read_table(path)
     if len(table) == 0:
         raise InputError(f"{path}: the table has no rows; it needs at least one star")
     id_name = _id_name(table, id_column, path)
@@ -75,7 +75,7 @@ def read_label_table(path: str | Path, id_column: str) -> QTable:
     lacking = [name for name in _REQUIRED if name not in spelled]
     if lacking:
         raise InputError(
-            f"{path}: no column for {', '.join(lacking)}; columns are {_listed(table)}: rename them to Teff, Logg, FeH"
+            f"{path}: no column for {', '.join(lacking)}; columns are {listed(table)}: rename them to Teff, Logg, FeH"
         )
     result = QTable({"id": _ids(table, id_name, path)}, meta={"source": str(path)})
     missing: dict[str, int] = {}
@@ -98,7 +98,14 @@ def read_label_table(path: str | Path, id_column: str) -> QTable:
     return result
 
 
-def _read(path: Path) -> Table:
+def read_table(path: Path) -> Table:
+    """Read a table of any of the kinds that catalogs come in, told by the ending of its name.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, of another kind or damaged.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file; give a FITS, CSV, ECSV or VOTable file")
     endings = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
@@ -113,7 +120,8 @@ def _read(path: Path) -> Table:
         raise InputError(f"{path}: not a readable {_FORMATS[ending]} table ({reason}); is it complete?") from error
 
 
-def _listed(table: Table, most: int = 40) -> str:
+def listed(table: Table, most: int = 40) -> str:
+    """Return the names of the columns for a message."""
     names = table.colnames
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
@@ -125,7 +133,7 @@ def _id_name(table: Table, wanted: str, path: Path) -> str:
     if len(near) == 1:
         return near[0]
     raise InputError(
-        f"{path}: no id column {wanted!r}; columns are {_listed(table)}: name the one that identifies stars"
+        f"{path}: no id column {wanted!r}; columns are {listed(table)}: name the one that identifies stars"
     )
 
 

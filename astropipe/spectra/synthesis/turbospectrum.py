@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.runtime.errors import AstropipeError, InputError
+from astropipe.runtime.errors import AstropipeError, InputError, InterruptedRunError
 from astropipe.spectra.emulator import TIO_T_EFF_K
 from astropipe.spectra.synthesis.atmospheres import MarcsGrid, metallicity
 from astropipe.spectra.synthesis.grid_labels import GridStar
@@ -21,6 +22,8 @@ SPHERICAL_BELOW_LOG_G = 2.0
 """Transfer is spherical below this and plane-parallel above."""
 _TIME_LIMIT_S = 180.0
 _N_LOGGED = 3
+# The program was stopped from outside, by a user, a scheduler or for lack of memory: nothing is wrong with the star.
+_STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 class SynthesisError(AstropipeError):
@@ -76,6 +79,8 @@ class Turbospectrum:
         ------
         SynthesisError
             If the program fails, takes too long or gives other wavelengths.
+        InterruptedRunError
+            If it was killed.
         """
         abundances = star.abundances()
         t_eff, log_g, v_micro = (float(star.labels[i]) for i in (0, 1, -1))
@@ -141,6 +146,8 @@ class Turbospectrum:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SynthesisError(f"{self.executables / program}: {error}") from error
+        if -done.returncode in _STOPPED:
+            raise InterruptedRunError(f"{self.executables / program} was killed (signal {-done.returncode}); run again")
         return done.stdout
 
 
