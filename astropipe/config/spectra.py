@@ -51,6 +51,11 @@ class PredictConfig(Section):
     emulator: str | None = Field(
         None, description="file of a spectrum-emulator artifact; null for the one that comes with astropipe"
     )
+    network: str | None = Field(
+        None,
+        description="file of a spectral-network artifact, whose labels are written in place of those of the fit: the "
+        "published networks, for comparison",
+    )
     exposures: Literal["coadd", "single", "all"] = Field(
         "coadd", description="of LAMOST files: coadds, single exposures, or both"
     )

@@ -182,17 +182,20 @@ def label_pulls(artifacts: Sequence[Artifact]) -> Figure:
 def label_precision(artifacts: Sequence[Artifact]) -> Figure:
     """Draw the root mean square error of labels over S/N, with the bound by the Fisher matrix and the prior."""
     true, predicted, error, snr = _compared(artifacts)
+    bounds = _bounds(artifacts[1])
     figure, grid = _panels()
     for axes, (name, text) in zip(grid, _LABELS.items(), strict=False):
-        centre, rms, spread, bound = [], [], [], []
+        centre, rms, spread, bound, told = [], [], [], [], []
         for inside in np.array_split(np.argsort(snr), int(np.clip(len(snr) // _STARS_PER_BIN, 1, _MOST_BINS))):
             missed = predicted[name][inside] - true[name][inside]
             centre.append(np.median(snr[inside]))
             rms.append(np.sqrt(np.mean(missed**2)))
             spread.append(rms[-1] / np.sqrt(2.0 * len(inside)))
-            bound.append(np.sqrt(np.mean(error[name][inside] ** 2)))
+            told.append(np.sqrt(np.mean(error[name][inside] ** 2)))
+            bound.append(np.sqrt(np.mean(bounds[name][inside] ** 2)))
         axes.errorbar(centre, rms, yerr=spread, fmt="o", ms=3, color=COLOURS[0], label="rms of predicted - true")
-        axes.plot(centre, bound, color=COLOURS[1], label="bound: Fisher matrix and prior")
+        axes.plot(centre, told, color=COLOURS[2], label="standard error of the catalog")
+        axes.plot(centre, bound, color=COLOURS[1], ls="--", label="bound: Fisher matrix and prior")
         axes.set(xscale="log", yscale="log", title=text)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")
@@ -200,6 +203,25 @@ def label_precision(artifacts: Sequence[Artifact]) -> Figure:
     figure.supylabel("error of the label")
     _legend(figure, grid)
     return figure
+
+
+def _bounds(catalog: Artifact) -> dict[str, Array]:
+    """Return the bound of each label of spectra that have labels.
+
+    Raises
+    ------
+    InputError
+        If the catalog holds none.
+    """
+    if "bound" not in catalog.file:
+        raise InputError(f"{catalog.path}: holds no bounds; it is of an earlier version: predict again")
+    table = catalog.table()
+    used = _with_labels(table)
+    return {name: np.asarray(catalog.file["bound"][:, i], dtype=float)[used] for i, name in enumerate(_LABELS)}
+
+
+def _with_labels(found: Any) -> NDArray[np.bool_]:
+    return np.asarray(((np.asarray(found["flags"]) & _NO_LABELS) == 0) & np.isfinite(_values(found, "t_eff")))
 
 
 def _panels() -> tuple[Figure, list[Axes]]:
@@ -228,7 +250,7 @@ def _compared(artifacts: Sequence[Artifact]) -> tuple[dict[str, Array], dict[str
         raise InputError(f"{spectra.path}: has no true {', '.join(missing)}; only simulated spectra do")
     if len(truth) != len(found) or (np.asarray(truth["id"]) != np.asarray(found["id"])).any():
         raise InputError(f"{catalog.path}: its ids are not those of {spectra.path}; was it made of these spectra?")
-    used = ((np.asarray(found["flags"]) & _NO_LABELS) == 0) & np.isfinite(_values(found, "t_eff"))
+    used = _with_labels(found)
     if not used.any():
         raise InputError(f"{catalog.path}: no spectrum has labels; there is nothing to draw")
     return (

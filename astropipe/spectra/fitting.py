@@ -65,6 +65,8 @@ class Fit:
         Labels, radial velocity in km/s, v_sin_i² and the two variances of the line-spread functions in (km/s)².
     covariance : Tensor, shape (n, N_PHYSICAL, N_PHYSICAL)
         Their covariance, marginalised over the continuum.
+    bound : Tensor, shape (n, N_PHYSICAL)
+        Standard errors by noise and prior, were errors of the emulator and excess independent from pixel to pixel.
     from_misfit : Tensor, shape (n, N_PHYSICAL)
         The part of their variances that comes from errors of the emulator and excess, were these independent from pixel
         to pixel; in the covariance it counts as often as `Emulator.inflation` says.
@@ -93,6 +95,7 @@ class Fit:
 
     parameters: Tensor
     covariance: Tensor
+    bound: Tensor
     from_misfit: Tensor
     excess: Tensor
     chi2: Tensor
@@ -231,6 +234,34 @@ class Fitter:
         last = self._step(parameters, pairs, spikes, linear)
         return self._finish(last.parameters, pairs, last.spikes, linear, scale, start)
 
+    def bound(self, physical: Tensor, pairs: Pairs) -> Tensor:
+        """Return the Bayesian Cramer-Rao bounds of the physical parameters of stars, shape (n, N_PHYSICAL).
+
+        Parameters
+        ----------
+        physical : Tensor, shape (n, N_PHYSICAL)
+            The true parameters.
+        pairs : Pairs
+            Their spectra, of which noise and masks count.
+
+        Returns
+        -------
+        Tensor
+            Standard errors from the Fisher information of all pixels that a fit uses, with the prior, marginalised over
+            all else. Errors of the emulator are not counted: no method can do better on these spectra.
+        """
+        scale = _scale(pairs)
+        ivar = pairs.ivar * scale**2
+        state = self._spectra(physical, pairs, derivatives=True)
+        assert state.rows is not None
+        used = self.view.valid(physical[:, RV]) & self._described(physical[:, RV])
+        weights = torch.where(used, ivar, torch.zeros_like(ivar))
+        continuum = fit_continuum(pairs.flux / scale / state.model.clamp_min(0.05), weights, self.search.terms)
+        level = continuum @ self.search.terms
+        curvature = self._curvature(state.rows, state.model, level, weights)
+        linear = _Linear.of(state.rows, curvature + self._prior(torch.cat([physical, continuum], dim=1))[0])
+        return torch.diagonal(linear.covariance(), dim1=1, dim2=2)[:, :N_PHYSICAL].sqrt()
+
     def _step(self, parameters: Tensor, pairs: Pairs, spikes: Tensor, linear: _Linear | None = None) -> _Step:
         """Take one Gauss-Newton step, with derivatives of before if they are given: then it costs a fifth.
 
@@ -275,12 +306,13 @@ class Fitter:
         weights = _with_variance(known, excess)
         error = self._emulator_error(parameters[:, 0]) * level**2
         misfit = torch.cat([part + excess[:, i : i + 1] for i, part in enumerate(error.split(SIZES, dim=1))], dim=1)
-        covariance, from_misfit = self._covariance(linear, model, level, weights, misfit, parameters[:, 0])
+        covariance, bound, from_misfit = self._covariance(linear, model, level, weights, misfit, parameters[:, 0])
         square = (known * residual**2).split(SIZES, dim=1)
         shift, shift_variance = _arm_velocities(level * state.by_rv, weights, residual)
         return Fit(
             parameters=parameters[:, :N_PHYSICAL],
             covariance=covariance,
+            bound=bound,
             from_misfit=from_misfit,
             excess=excess.sqrt(),
             chi2=torch.stack([part.sum(1) for part in square], dim=1),
@@ -305,8 +337,8 @@ class Fitter:
 
     def _covariance(
         self, linear: _Linear, model: Tensor, level: Tensor, weights: Tensor, misfit: Tensor, t_eff: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return the covariance of the physical parameters, and the part of its diagonal that is due to misfit.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return covariance, bound and variance due to misfit of the physical parameters, see `Fit`.
 
         Line lists and emulators err alike in neighbouring pixels and in the lines of one element, so that their errors
         average out less than noise does.
@@ -317,8 +349,9 @@ class Fitter:
         factor = torch.ones(len(due), N_PHYSICAL)
         factor[:, : RV + 1] = self.emulator.inflation[(t_eff >= TIO_T_EFF_K).long()]
         more = (factor - 1.0).clamp_min(0.0).sqrt()
-        covariance = inverse[:, :N_PHYSICAL, :N_PHYSICAL] + more[:, :, None] * due * more[:, None]
-        return covariance, torch.diagonal(due, dim1=1, dim2=2)
+        known = inverse[:, :N_PHYSICAL, :N_PHYSICAL]
+        covariance = known + more[:, :, None] * due * more[:, None]
+        return covariance, torch.diagonal(known, dim1=1, dim2=2).sqrt(), torch.diagonal(due, dim1=1, dim2=2)
 
     def _spectra(self, physical: Tensor, pairs: Pairs, *, derivatives: bool) -> _State:
         """Return model spectra as the pairs see them, and derivatives by the physical parameters."""

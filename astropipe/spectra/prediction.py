@@ -43,6 +43,7 @@ class Rows:
     errors: NDArray[np.float64]
     covariance: NDArray[np.float32]
     information: NDArray[np.float32]
+    bound: NDArray[np.float32]
     rv: NDArray[np.float64]
     rv_err: NDArray[np.float64]
     v_sin_i: NDArray[np.float64]
@@ -102,6 +103,7 @@ def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
         errors=missing(N_LABELS),
         covariance=missing(N_LABELS, N_LABELS).astype(single),
         information=np.zeros((n, N_LABELS), dtype=single),
+        bound=missing(N_LABELS).astype(single),
         rv=missing(),
         rv_err=missing(),
         v_sin_i=missing(),
@@ -148,6 +150,7 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
         errors=variance[:, :N_LABELS].sqrt().double().numpy(),
         covariance=covariance.numpy(),
         information=information(covariance).numpy(),
+        bound=fit.bound[:, :N_LABELS].numpy(),
         rv=fit.parameters[:, RV].double().numpy(),
         rv_err=variance[:, RV].sqrt().double().numpy(),
         v_sin_i=broadening.double().numpy(),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -181,19 +182,20 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         if empty:
             raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} is empty: ask for fewer chunks")
     emulator_file = _emulator_file(config.emulator)
-    provenance = Provenance.of_run("spectra.predict", config, run, inputs=[*paths, emulator_file], citations=_CITATIONS)
+    network_file = [] if config.network is None else [Path(config.network)]
+    provenance = Provenance.of_run(
+        "spectra.predict", config, run, inputs=[*paths, emulator_file, *network_file], citations=_CITATIONS
+    )
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     catalog = _Catalog(checkpoint.load())
-    fitter = read_fitter(emulator_file)
+    read_labels = _reader_of_labels(config, emulator_file, run.threads)
     total = rows.stop - rows.start if rows else sum(count_rows(path) for path in paths)
     saved_at = time.monotonic()
     with run.progress("predict", total, "spectra") as reporter:
         for batch in batches(paths, exposures=config.exposures, medium=config.medium, rows=rows, start=catalog.done):
             for fault in batch.faults:
                 print(f"warning: {fault}", file=sys.stderr)
-            catalog.add(
-                batch, prediction.predict(fitter, batch.flux, batch.ivar, models=config.models, threads=run.threads)
-            )
+            catalog.add(batch, read_labels(batch.flux, batch.ivar))
             reporter.update(min(len(catalog), total))
             if stop_requested() or time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS:
                 checkpoint.save(catalog.arrays())
@@ -209,14 +211,28 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         raise InputError(f"none of the {unreadable} files could be read; the first is {paths[0]}, see the warnings")
     with create_artifact(output, "stellar-catalog", title="Stellar labels", provenance=provenance) as artifact:
         artifact.write_table(_catalog_table(arrays))
-        artifact.write_array("information", arrays["information"])
-        if config.models:
+        for name in ("information", "bound"):
+            artifact.write_array(name, arrays[name])
+        if config.models and not network_file:
             artifact.write_array("model", arrays["model"])
-        if config.covariance:
+        if config.covariance and not network_file:
             artifact.write_array("covariance", arrays["covariance"])
     run.discard_checkpoint(output)
     clean = int(np.count_nonzero(arrays["flags"] == 0))
     return f"{len(catalog)} spectra, {clean} of them without a flag, {unreadable} files not readable"
+
+
+def _reader_of_labels(
+    config: PredictConfig, emulator_file: Path, threads: int
+) -> Callable[[NDArray[np.floating], NDArray[np.floating]], prediction.Rows]:
+    """Return what reads labels from flux and inverse variance: the fit, or a published network."""
+    fitter = read_fitter(emulator_file)
+    if config.network is None:
+        return partial(prediction.predict, fitter, models=config.models, threads=threads)
+    from astropipe.spectra.paper.ensemble import read_networks
+    from astropipe.spectra.paper.prediction import predict as predict_by_network
+
+    return partial(predict_by_network, read_networks(Path(config.network)), fitter)
 
 
 class _Catalog:

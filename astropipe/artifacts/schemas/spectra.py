@@ -116,6 +116,12 @@ SCHEMAS = (
                 dims=("star", "label", "label_"),
                 required=False,
             ),
+            Field(
+                "bound",
+                "standard errors by noise and prior alone, without errors of the model; t_eff in K",
+                dims=("star", "label"),
+                required=False,
+            ),
             Field("model", "model spectrum, of pairs of pixels", dims=("star", "pixel"), required=False),
             Field(
                 "information",
