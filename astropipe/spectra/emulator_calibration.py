@@ -17,12 +17,13 @@ from astropipe.runtime.seeds import stream
 from astropipe.spectra.emulator import N_INPUTS, TIO_T_EFF_K, Emulator
 from astropipe.spectra.fitting import RV, Fitter
 from astropipe.spectra.pairs import pair
+from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer
 from astropipe.spectra.simulation import Stars, Survey, broadening_variance, draw_stars
 from astropipe.spectra.start import StartNetwork
 
-# So that errors of the emulator are all there is.
-_SNR = 1_000.0
+# Of the weights; the spectra have no noise.
+_SNR = 100.0
 _BATCH = 64
 _QUANTILES = ((0.6827, 1.0), (0.9545, 2.0))
 """Shares of stars, and within how many standard errors they should lie."""
@@ -90,7 +91,10 @@ def measure_inflation(
             flux, valid = view.clean_spectra(stars.rows(slice(first, first + _BATCH)), rows)
             fit = fitter(pair(flux, np.where(valid, _SNR**2, 0.0)))
             truth = np.column_stack([labels[rows], stars.rv_km_s[rows]])
-            off = fit.parameters[:, : RV + 1].double().numpy() - truth
+            # What the prior alone does to a fit without noise is no error of the emulator.
+            pull = prior_term(torch.from_numpy(labels[rows]).float()).gradient[:, :, None]
+            drawn_in = (fit.covariance[:, : RV + 1, :N_INPUTS] @ pull)[:, :, 0]
+            off = (fit.parameters[:, : RV + 1] - drawn_in).double().numpy() - truth
             ratios.append(off / np.sqrt(fit.from_misfit[:, : RV + 1].double().numpy()))
     ratio = np.abs(np.concatenate(ratios))
     warm = labels[:, 0] >= TIO_T_EFF_K

@@ -21,10 +21,10 @@ from torch import Tensor
 from astropipe.spectra.emulator import N_INPUTS, REST, TIO_T_EFF_K, Emulator, read_emulator, rest_slices
 from astropipe.spectra.medium import MediumTest
 from astropipe.spectra.pairs import SIZES, Pairs
-from astropipe.spectra.pixels import OBSERVED, SPEED_OF_LIGHT_KM_S, wavelengths_a
+from astropipe.spectra.pixels import OBSERVED, PIXEL_KM_S, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
-from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum
+from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum, vertex
 from astropipe.spectra.start import Start, StartNetwork, read_start
 from astropipe.spectra.telluric import mean_square_depth
 
@@ -49,6 +49,12 @@ _H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
 _JITTER = 1e-6
 _NO_LIGHT = 1e-12
+# How often a misfit beyond all errors counts: one and twice the sum of the autocorrelation of residuals, which is 3 to
+# 5 in the coadds of three real stars (tests/spectra/test_real_stars.py).
+_EXCESS_COHERENCE = 4.0
+# Narrower lines have one peak; and where beside the fitted velocity the peak is looked for.
+_SHARP_KM_S = 10.0
+_PEAK_STEPS_KM_S = tuple(np.arange(-9, 10) * PIXEL_KM_S)
 # Lines of real stars are not known better than this, as a share of the continuum.
 _LINE_ERROR = 0.02
 # Steps with new derivatives, at most; after a step shorter than this, in standard errors, one without follows.
@@ -80,6 +86,9 @@ class Fit:
         Number of pairs taken out because they stand out upwards.
     air_gain : Tensor, shape (n,)
         By how much wavelengths in air describe telluric oxygen better than such in vacuum, see `medium.MediumTest`.
+    rv_peak : Tensor, shape (n,)
+        Velocity in km/s at which the spectrum resembles the star with sharp lines most. It differs from the fitted
+        velocity where lines are asymmetric, as those of two stars are: it is that of the brighter one.
     rv_red_blue, rv_red_blue_err : Tensor, shape (n,)
         By how much the velocity of the red arm exceeds that of the blue arm, in km/s, and its standard error; labels
         and
@@ -102,6 +111,7 @@ class Fit:
     n_used: Tensor
     n_spikes: Tensor
     air_gain: Tensor
+    rv_peak: Tensor
     rv_red_blue: Tensor
     rv_red_blue_err: Tensor
     model: Tensor
@@ -305,8 +315,9 @@ class Fitter:
         excess = _excess_variance(residual, known)
         weights = _with_variance(known, excess)
         error = self._emulator_error(parameters[:, 0]) * level**2
-        misfit = torch.cat([part + excess[:, i : i + 1] for i, part in enumerate(error.split(SIZES, dim=1))], dim=1)
-        covariance, bound, from_misfit = self._covariance(linear, model, level, weights, misfit, parameters[:, 0])
+        covariance, bound, from_misfit = self._covariance(
+            linear, model, level, weights, error, excess, parameters[:, 0]
+        )
         square = (known * residual**2).split(SIZES, dim=1)
         shift, shift_variance = _arm_velocities(level * state.by_rv, weights, residual)
         return Fit(
@@ -319,6 +330,7 @@ class Fitter:
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
             air_gain=self._air_gain(parameters, pairs, residual, level * model),
+            rv_peak=self._peak_velocity(parameters, pairs, level, weights),
             rv_red_blue=shift[:, 1] - shift[:, 0],
             rv_red_blue_err=shift_variance.sum(1).sqrt(),
             model=level * model * scale * pairs.scale,
@@ -326,6 +338,27 @@ class Fitter:
             weights=weights,
             start=start,
         )
+
+    def _peak_velocity(self, parameters: Tensor, pairs: Pairs, level: Tensor, weights: Tensor) -> Tensor:
+        """Correlate spectra of wide lines with the same star of sharp ones; see `Fit.rv_peak`."""
+        peak = parameters[:, RV].clone()
+        wide = torch.nonzero(parameters[:, ROTATION] > _SHARP_KM_S**2)[:, 0]
+        if not len(wide):
+            return peak
+        physical, level, weights = parameters[wide, :N_PHYSICAL], level[wide], weights[wide] * level[wide] ** 2
+        lines = torch.where(weights > 0.0, pairs.flux[wide] / level, torch.ones_like(level)) - 1.0
+        nothing = torch.zeros(len(wide))
+        transfer = self.view.transfer(physical[:, RV], nothing, physical[:, SPREAD:])
+        seen = self.view.transforms(self.emulator.coefficients(physical[:, :N_INPUTS])) * transfer.factor
+        gains = []
+        for step in _PEAK_STEPS_KM_S:
+            moved = self.view.pixels(seen * torch.exp(-2j * torch.pi * step * self.view.frequency)) - 1.0
+            gains.append((weights * lines * moved).sum(1) / (weights * moved**2).sum(1).clamp_min(1e-12).sqrt())
+        gain = torch.stack(gains, dim=1)
+        best = gain.argmax(1)
+        width = _PEAK_STEPS_KM_S[1] - _PEAK_STEPS_KM_S[0]
+        peak[wide] += torch.tensor(_PEAK_STEPS_KM_S)[best] + width * vertex(gain, best)
+        return peak
 
     def _air_gain(self, parameters: Tensor, pairs: Pairs, residual: Tensor, model: Tensor) -> Tensor:
         """See `medium.MediumTest`; where oxygen is strong it is not masked here, nor an error."""
@@ -336,19 +369,30 @@ class Fitter:
         return self._medium(residual / safe, torch.where(known, 1.0 / variance, torch.zeros_like(variance)))
 
     def _covariance(
-        self, linear: _Linear, model: Tensor, level: Tensor, weights: Tensor, misfit: Tensor, t_eff: Tensor
+        self,
+        linear: _Linear,
+        model: Tensor,
+        level: Tensor,
+        weights: Tensor,
+        error: Tensor,
+        excess: Tensor,
+        t_eff: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return covariance, bound and variance due to misfit of the physical parameters, see `Fit`.
 
-        Line lists and emulators err alike in neighbouring pixels and in the lines of one element, so that their errors
-        average out less than noise does.
+        Emulators and line lists err alike in neighbouring pixels and in the lines of one element, so that their errors
+        average out less than noise does: by how much less has been measured for both (`emulator_calibration`, and
+        ``_EXCESS_COHERENCE``).
         """
+        excesses = torch.cat([excess[:, i : i + 1].expand(-1, size) for i, size in enumerate(SIZES)], dim=1)
         inverse = linear.covariance()
-        spread = self._curvature(linear.rows, model, level, weights**2 * misfit)
+        spread = self._curvature(linear.rows, model, level, weights**2 * (error + excesses))
         due = inverse[:, :N_PHYSICAL] @ spread @ inverse[:, :, :N_PHYSICAL]
+        of_emulator, of_excess = ((weights**2 * part).sum(1, keepdim=True) for part in (error, excesses))
+        share = of_emulator / (of_emulator + of_excess).clamp_min(1e-30)
         factor = torch.ones(len(due), N_PHYSICAL)
         factor[:, : RV + 1] = self.emulator.inflation[(t_eff >= TIO_T_EFF_K).long()]
-        more = (factor - 1.0).clamp_min(0.0).sqrt()
+        more = (share * factor + (1.0 - share) * _EXCESS_COHERENCE - 1.0).clamp_min(0.0).sqrt()
         known = inverse[:, :N_PHYSICAL, :N_PHYSICAL]
         covariance = known + more[:, :, None] * due * more[:, None]
         return covariance, torch.diagonal(known, dim1=1, dim2=2).sqrt(), torch.diagonal(due, dim1=1, dim2=2)

@@ -39,6 +39,7 @@ class SpectrumFlag(IntFlag):
     RV_UNCERTAIN = 1 << 11, "the radial velocity is not determined, or two velocities fit"
     COSMIC_RAYS = 1 << 12, "many pixels stand out upwards: cosmic rays or emission"
     MASKED_MUCH = 1 << 13, "less than half of the pixels are usable"
+    ASYMMETRIC = 1 << 14, "lines are asymmetric, as those of two stars are: the radial velocity is that of their peak"
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
         """Make a member with its meaning."""

@@ -33,6 +33,8 @@ RV_ERR_LIMIT_KM_S = 10.0
 SECOND_VELOCITY_LIMIT = 0.6
 SPIKE_LIMIT = 12
 AIR_GAIN_LIMIT = 10.0
+# In km/s, and in standard errors of the velocity.
+ASYMMETRY_LIMIT_KM_S, ASYMMETRY_SIGNIFICANCE = 1.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Rows:
     bound: NDArray[np.float32]
     rv: NDArray[np.float64]
     rv_err: NDArray[np.float64]
+    asymmetry: NDArray[np.float64]
     v_sin_i: NDArray[np.float64]
     chi2: NDArray[np.float64]
     excess: NDArray[np.float64]
@@ -106,6 +109,7 @@ def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
         bound=missing(N_LABELS).astype(single),
         rv=missing(),
         rv_err=missing(),
+        asymmetry=missing(),
         v_sin_i=missing(),
         chi2=missing(2),
         excess=missing(2),
@@ -142,6 +146,7 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
     variance = torch.diagonal(fit.covariance, dim1=1, dim2=2)
     broadening = fit.parameters[:, ROTATION].clamp_min(0.0).sqrt()
     difference, difference_err = fit.rv_red_blue, fit.rv_red_blue_err
+    asymmetry = fit.rv_peak - fit.parameters[:, RV]
     second = fit.start.second / fit.start.peak.clamp_min(1e-9)
     chi2 = fit.chi2 / fit.n_used.clamp_min(1)
     flags = _flags(emulator, fit, chi2, second, broadening, variance[:, RV].sqrt())
@@ -151,8 +156,9 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
         covariance=covariance.numpy(),
         information=information(covariance).numpy(),
         bound=fit.bound[:, :N_LABELS].numpy(),
-        rv=fit.parameters[:, RV].double().numpy(),
-        rv_err=variance[:, RV].sqrt().double().numpy(),
+        rv=fit.rv_peak.double().numpy(),
+        rv_err=(variance[:, RV] + asymmetry**2).sqrt().double().numpy(),
+        asymmetry=asymmetry.double().numpy(),
         v_sin_i=broadening.double().numpy(),
         chi2=torch.where(fit.n_used > 0, chi2, torch.nan).double().numpy(),
         excess=torch.where(fit.n_used > 0, fit.excess, torch.nan).double().numpy(),
@@ -193,12 +199,14 @@ def _flags(
     labels = fit.parameters[:, :3]
     edge = ((labels < (low + inner)[:3]) | (labels > (high - inner)[:3])).any(1)
     # A misfit counts if it is significant, and larger than what line lists and flat fields may cause.
+    asymmetry = (fit.rv_peak - fit.parameters[:, RV]).abs()
     poor = ((chi2 > CHI2_LIMIT) & (fit.excess > EXCESS_LIMIT)).any(1)
     conditions = (
         (SpectrumFlag.OUT_OF_DOMAIN, edge),
         (SpectrumFlag.POOR_FIT, poor),
         (SpectrumFlag.BROADENED, broadening > V_SIN_I_LIMIT_KM_S),
         (SpectrumFlag.RV_UNCERTAIN, (rv_err > RV_ERR_LIMIT_KM_S) | (second > SECOND_VELOCITY_LIMIT)),
+        (SpectrumFlag.ASYMMETRIC, (asymmetry > ASYMMETRY_LIMIT_KM_S) & (asymmetry > ASYMMETRY_SIGNIFICANCE * rv_err)),
         (SpectrumFlag.AIR_WAVELENGTHS, fit.air_gain > AIR_GAIN_LIMIT),
         (SpectrumFlag.COSMIC_RAYS, fit.n_spikes > SPIKE_LIMIT),
     )

@@ -130,7 +130,7 @@ class Search:
         peak, best = gain.max(1)
         far = (self.shifts - self.shifts[best][:, None]).abs() * PAIR_KM_S > 60.0
         second = torch.where(far, gain, torch.zeros_like(gain)).amax(1)
-        shift = self.shifts[best] + _vertex(gain, best)
+        shift = self.shifts[best] + vertex(gain, best)
         back = torch.round(shift).long()
         rv = SPEED_OF_LIGHT_KM_S * torch.expm1(shift * PAIR_KM_S / SPEED_OF_LIGHT_KM_S)
         return Aligned(_shifted(lines, back), _shifted(weights, back), rv, shift - back, peak, second)
@@ -157,7 +157,7 @@ def _gain(lines: Tensor, weights: Tensor, bank: Tensor) -> Tensor:
     return product.clamp_min(0.0) ** 2 / norm.clamp_min(_TINY)
 
 
-def _vertex(gain: Tensor, best: Tensor) -> Tensor:
+def vertex(gain: Tensor, best: Tensor) -> Tensor:
     """Offset of the top of a parabola through a maximum and its neighbours, in (-0.5, 0.5)."""
     inner = best.clamp(1, gain.shape[1] - 2)[:, None]
     left, middle, right = (gain.gather(1, inner + step)[:, 0] for step in (-1, 0, 1))

@@ -295,7 +295,7 @@ def _catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
         unit = u.Unit(label.unit) if label.unit else u.dimensionless_unscaled
         for name, values in ((label.name, arrays["labels"]), (f"{label.name}_err", arrays["errors"])):
             table[name] = values[:, i] * unit if label.unit else values[:, i]
-    for name in ("rv", "rv_err", "v_sin_i"):
+    for name in ("rv", "rv_err", "v_sin_i", "asymmetry"):
         table[name] = arrays[name] * u.km / u.s
     for i, arm in enumerate(("blue", "red")):
         table[f"snr_{arm}"] = arrays["snr"][:, i]

@@ -81,7 +81,8 @@ def test_the_table_of_verbs_is_complete() -> None:
     counts = {"none": "nothing", "one": "one ", "many": "one or more "}
     assert [row[0] for row in rows] == [f"{verb.stage} {verb.name}" for verb in VERBS]
     for verb, (_, reads, writes, chunked) in zip(VERBS, rows, strict=True):
-        assert reads.startswith(counts[verb.count] + ", ".join(f"`{kind}`" for kind in verb.inputs))
+        joined = (" or " if verb.count == "one" else ", ").join(f"`{kind}`" for kind in verb.inputs)
+        assert reads.startswith(counts[verb.count] + joined)
         assert writes.replace("`", "") == verb.output
         assert (chunked == "yes") == verb.chunked
 

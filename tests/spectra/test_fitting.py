@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from astropipe.spectra.emulator import N_INPUTS, read_emulator
-from astropipe.spectra.fitting import RV, Fit, Fitter
+from astropipe.spectra.fitting import RV, Fit, Fitter, read_fitter
 from astropipe.spectra.instrument import Damage, Recorded
 from astropipe.spectra.pairs import pair
 from astropipe.spectra.pixels import arm_slices
@@ -31,7 +31,7 @@ def _quick() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def fitter() -> Fitter:
-    return Fitter(read_emulator())
+    return read_fitter()
 
 
 def _simulated(snr: float, damage: Damage = CLEAN, n: int = N) -> tuple[Stars, Recorded]:

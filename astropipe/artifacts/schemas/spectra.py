@@ -83,6 +83,12 @@ SCHEMAS = (
             Field("rv", "radial velocity, heliocentric where the wavelengths are", unit="km/s"),
             Field("rv_err", "standard error of rv", unit="km/s"),
             Field("v_sin_i", "projected velocity of rotation, macroturbulence included", unit="km/s", required=False),
+            Field(
+                "asymmetry",
+                "velocity of the peak of wide lines, which is rv, less that of the fit",
+                unit="km/s",
+                required=False,
+            ),
             Field("snr_blue", "median signal-to-noise ratio per pixel of the blue arm", required=False),
             Field("snr_red", "median signal-to-noise ratio per pixel of the red arm", required=False),
             Field("chi2_blue", "chi squared over the number of pairs of pixels, blue arm", required=False),
