@@ -83,8 +83,12 @@ def quality(name: str, title: str, fitter: Fitter, cases: dict[float, Case]) -> 
 
 def labels(fitter: Fitter, options: argparse.Namespace) -> None:
     """Measure labels of a simulated survey."""
-    cases = {snr: simulated_case(fitter, snr, options.n) for snr in SNR}
-    quality("labels", f"Simulated survey, {options.n} spectra for each S/N", fitter, cases)
+    for name, model_error, text in (
+        ("labels", True, "spectra differ from emulated ones as synthetic ones do"),
+        ("perfect", False, "spectra are exactly emulated ones"),
+    ):
+        cases = {snr: simulated_case(fitter, snr, options.n, model_error=model_error) for snr in SNR}
+        quality(name, f"Simulated survey, {options.n} spectra for each S/N; {text}", fitter, cases)
 
 
 def heldout(fitter: Fitter, options: argparse.Namespace) -> None:

@@ -14,8 +14,8 @@ from astropipe.spectra.labels import LABELS
 from astropipe.spectra.paper.ensemble import read_networks
 from astropipe.spectra.paper.samples import network_inputs
 
-# The networks take no missing arms and no gaps; all other damage stays.
-WHOLE = Damage(gap_rate=0.0, missing_arm_rate=0.0)
+# As in the survey on which they were trained: networks take no missing arms and no gaps, and know no atmosphere.
+WHOLE = Damage(gap_rate=0.0, missing_arm_rate=0.0, air_mass=(0.0, 0.0))
 
 
 def surprise(error: NDArray[np.float64], sigma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -31,7 +31,7 @@ def networks(fitter: Fitter, options: argparse.Namespace) -> None:
     head = ["label"]
     rows_of = [[label.symbol] for label in LABELS]
     for snr in SNR:
-        case = simulated_case(fitter, snr, options.n, WHOLE)
+        case = simulated_case(fitter, snr, options.n, WHOLE, model_error=False)
         inputs, usable = network_inputs(case.recorded.flux, case.recorded.ivar, case.stars.rv_km_s)
         truth = case.stars.labels[usable, : len(LABELS)]
         ours = case.error[usable]

@@ -53,9 +53,9 @@ class Case:
         return self.error / self.rows.errors
 
 
-def survey(snr: float, damage: Damage | None = None) -> Survey:
+def survey(snr: float, damage: Damage | None = None, *, model_error: bool = True) -> Survey:
     """Return a survey of one S/N, equal in both arms."""
-    return Survey(snr=(snr,), snr_range=False, blue_to_red_snr=1.0, damage=damage or Damage())
+    return Survey((snr,), snr_range=False, blue_to_red_snr=1.0, damage=damage or Damage(), model_error=model_error)
 
 
 def simulated(wanted: Survey, n: int, seed: int = SEED) -> tuple[Stars, Recorded]:
@@ -65,9 +65,11 @@ def simulated(wanted: Survey, n: int, seed: int = SEED) -> tuple[Stars, Recorded
     return stars, Recorded(*(np.concatenate([getattr(r, name) for _, r in parts]) for name in vars(parts[0][1])))
 
 
-def simulated_case(fitter: Fitter, snr: float, n: int, damage: Damage | None = None) -> Case:
+def simulated_case(
+    fitter: Fitter, snr: float, n: int, damage: Damage | None = None, *, model_error: bool = True
+) -> Case:
     """Simulate spectra of one S/N and read them."""
-    stars, recorded = simulated(survey(snr, damage), n)
+    stars, recorded = simulated(survey(snr, damage, model_error=model_error), n)
     return Case(stars, recorded, prediction.predict(fitter, recorded.flux, recorded.ivar, threads=THREADS))
 
 

@@ -37,9 +37,19 @@ class SimulateConfig(Section):
         0.05, ge=0, description="standard deviation of the Legendre coefficients of the logarithm of the response"
     )
 
+    air_mass_low: float = Field(1.0, ge=0, description="shortest path through the Earth's atmosphere, which absorbs")
+    air_mass_high: float = Field(1.8, ge=0, le=5, description="longest one; 0 for both leaves the atmosphere out")
+    model_error: bool = Field(
+        True, description="whether spectra differ from emulated ones by as much as synthetic spectra do"
+    )
+
     @model_validator(mode="after")
     def _ordered(self) -> SimulateConfig:
-        for low, high in (("snr_low", "snr_high"), ("resolution_low", "resolution_high")):
+        for low, high in (
+            ("snr_low", "snr_high"),
+            ("resolution_low", "resolution_high"),
+            ("air_mass_low", "air_mass_high"),
+        ):
             if getattr(self, low) > getattr(self, high):
                 raise ValueError(f"{low} is above {high}; exchange them")
         return self

@@ -34,6 +34,9 @@ TIO_T_EFF_K = 4_500.0
 """Below this the synthetic spectra have TiO, which a network cannot learn as a smooth function: it is told."""
 
 
+_CALIBRATED = ("inflation", "residual_basis", "residuals", "residual_stars")
+
+
 def features(labels: Tensor) -> Tensor:
     """Map labels, shape (..., 18), to features in which spectra are smooth: 5040 K / Teff, log g, [Fe/H], [X/Fe], v."""
     return torch.cat(
@@ -65,6 +68,12 @@ class Emulator:
         are independent from pixel to pixel: of stars below and above ``TIO_T_EFF_K``.
     low, high : Tensor, shape (18,)
         The box of labels that the training set fills.
+    residual_basis : Tensor, shape (m, pixels of REST)
+        Principal components of what emulated spectra lack at stars that were not learned from; none if m is 0.
+    residuals : Tensor, shape (c, m)
+        Their coefficients at such stars.
+    residual_stars : Tensor, shape (c, 3)
+        t_eff in K, log_g and fe_h of these stars.
     """
 
     centre: Tensor
@@ -78,6 +87,9 @@ class Emulator:
     inflation: Tensor
     low: Tensor
     high: Tensor
+    residual_basis: Tensor
+    residuals: Tensor
+    residual_stars: Tensor
 
     @property
     def n_parameters(self) -> int:
@@ -134,7 +146,8 @@ class Emulator:
             name: getattr(self, name).numpy().astype(np.float32)
             for name in ("centre", "scale", "error_t_eff", "inflation", "low", "high", "mean")
         }
-        arrays["basis"] = self.basis.numpy().astype(np.float16)
+        for name in ("basis", "residual_basis", "residuals", "residual_stars"):
+            arrays[name] = getattr(self, name).numpy().astype(np.float16)
         # Of the order of 1e-5, where float16 has few digits: its root.
         arrays["error"] = np.sqrt(self.error_variance.numpy()).astype(np.float16)
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
@@ -147,14 +160,14 @@ class Emulator:
         """Make an emulator of the arrays that `arrays` gave."""
         tensors = {name: torch.from_numpy(np.array(values, dtype=np.float32)) for name, values in arrays.items()}
         n_layers = sum(name.startswith("weight-") for name in arrays)
-        tensors.setdefault("inflation", no_inflation())
+        tensors = no_calibration(len(tensors["mean"])) | tensors
         return cls(
             weights=tuple(tensors[f"weight-{i}"] for i in range(n_layers)),
             biases=tuple(tensors[f"bias-{i}"] for i in range(n_layers)),
             error_variance=tensors["error"] ** 2,
             **{
                 name: tensors[name]
-                for name in ("centre", "scale", "mean", "basis", "error_t_eff", "inflation", "low", "high")
+                for name in ("centre", "scale", "mean", "basis", "error_t_eff", "low", "high", *_CALIBRATED)
             },
         )
 
@@ -164,9 +177,14 @@ def rest_slices() -> tuple[slice, slice]:
     return slice(0, REST[0].size), slice(REST[0].size, REST[0].size + REST[1].size)
 
 
-def no_inflation() -> Tensor:
-    """Return the inflation of errors that are independent from pixel to pixel."""
-    return torch.ones(2, N_INPUTS + 1)
+def no_calibration(n_pixels: int) -> dict[str, Tensor]:
+    """Return the fields of an emulator whose errors are independent from pixel to pixel."""
+    return {
+        "inflation": torch.ones(2, N_INPUTS + 1),
+        "residual_basis": torch.zeros(0, n_pixels),
+        "residuals": torch.zeros(0, 0),
+        "residual_stars": torch.zeros(0, 3),
+    }
 
 
 @lru_cache(maxsize=2)

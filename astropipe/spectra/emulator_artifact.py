@@ -18,8 +18,16 @@ from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.config.spectra import TrainConfig
 from astropipe.runtime.errors import InputError
 from astropipe.runtime.run import Run
-from astropipe.spectra.emulator import INPUT_NAMES, RESOLUTION, REST, TIO_T_EFF_K, Emulator, no_inflation, read_emulator
-from astropipe.spectra.emulator_calibration import measure_inflation
+from astropipe.spectra.emulator import (
+    INPUT_NAMES,
+    RESOLUTION,
+    REST,
+    TIO_T_EFF_K,
+    Emulator,
+    no_calibration,
+    read_emulator,
+)
+from astropipe.spectra.emulator_calibration import measure_inflation, measure_residuals
 from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher, teach, to_rest_pixels, with_errors
 from astropipe.spectra.start import StartNetwork
 from astropipe.spectra.start_training import StartSettings, train_start
@@ -107,11 +115,13 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
         with open_artifact(Path(config.emulator), "spectrum-emulator") as artifact:
             described = json.loads(artifact.text("training"))
         network = described.get("network", described)
-        emulator = replace(read_emulator(Path(config.emulator)), inflation=no_inflation())
+        emulator = read_emulator(Path(config.emulator))
+        emulator = replace(emulator, **no_calibration(len(emulator.mean)))
+    known = grid.calibration
+    emulator = replace(emulator, **measure_residuals(emulator, grid.labels[known], grid.spectra[known]))
     with run.progress("network that begins fits", 1, "of the work") as reporter:
         start = train_start(emulator, StartSettings(n_spectra=config.n_start), seed=run.seed, report=reporter.update)
     start = StartNetwork.of_arrays(start.arrays())
-    known = grid.calibration
     inflation = measure_inflation(emulator, start, grid.labels[known], grid.spectra[known], seed=run.seed)
     # As it will be read again: in half precision.
     emulator = Emulator.of_arrays(replace(emulator, inflation=inflation).arrays())

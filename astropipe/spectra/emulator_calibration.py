@@ -25,8 +25,9 @@ from astropipe.spectra.start import StartNetwork
 # Of the weights; the spectra have no noise.
 _SNR = 100.0
 _BATCH = 64
-_QUANTILES = ((0.6827, 1.0), (0.9545, 2.0))
-"""Shares of stars, and within how many standard errors they should lie."""
+# Shares of stars, within how many standard errors they should lie, and what each counts: errors have longer tails than
+# a Gaussian, so that no factor serves both.
+_QUANTILES = ((0.6827, 1.0, 0.75), (0.9545, 2.0, 0.25))
 _LEAST_STARS = 20
 
 
@@ -101,6 +102,40 @@ def measure_inflation(
     inflation = np.ones((2, N_INPUTS + 1))
     for i, side in enumerate((~warm, warm)):
         if side.sum() >= _LEAST_STARS:
-            widths = [np.quantile(ratio[side], share, axis=0) / sigmas for share, sigmas in _QUANTILES]
-            inflation[i] = np.maximum(np.mean(widths, axis=0) ** 2, 1.0)
+            width = sum(
+                weight * np.quantile(ratio[side], share, axis=0) / sigmas for share, sigmas, weight in _QUANTILES
+            )
+            inflation[i] = np.maximum(width**2, 1.0)
     return torch.from_numpy(inflation).float()
+
+
+def measure_residuals(
+    emulator: Emulator, labels: NDArray[np.float64], spectra: NDArray[np.floating], *, n_modes: int = 48
+) -> dict[str, Tensor]:
+    """Return what an emulator lacks at spectra that it has not learned from, as its fields keep it.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        The emulator.
+    labels : ndarray, shape (n, 18)
+        Labels of the spectra.
+    spectra : ndarray, shape (n, pixels of REST)
+        The spectra.
+    n_modes : int
+        Principal components kept.
+
+    Returns
+    -------
+    dict
+        ``residual_basis``, ``residuals`` and ``residual_stars``, see `Emulator`.
+    """
+    with torch.no_grad():
+        lacking = torch.from_numpy(np.asarray(spectra)).float() - emulator.spectra(torch.from_numpy(labels).float())
+    left, singular, basis = torch.linalg.svd(lacking, full_matrices=False)
+    kept = slice(0, n_modes)
+    return {
+        "residual_basis": basis[kept].contiguous(),
+        "residuals": left[:, kept] * singular[kept],
+        "residual_stars": torch.from_numpy(labels[:, :3]).float(),
+    }

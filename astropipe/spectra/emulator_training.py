@@ -14,7 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import fftconvolve
 from torch import Tensor
 
-from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, features, no_inflation
+from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, features, no_calibration
 from astropipe.spectra.gaussian_process import Process, fit_process
 from astropipe.spectra.pixels import LOG10_STEP, PixelRange
 from astropipe.spectra.population import draw_labels
@@ -220,9 +220,9 @@ def teach(
         basis=torch.from_numpy(teacher.basis).float(),
         error_t_eff=torch.tensor(_ERROR_T_EFF_K),
         error_variance=torch.zeros(len(_ERROR_T_EFF_K), len(teacher.mean)),
-        inflation=no_inflation(),
         low=torch.from_numpy(labels.min(0)).float(),
         high=torch.from_numpy(labels.max(0)).float(),
+        **no_calibration(len(teacher.mean)),
     )
     inputs, wanted = blank.inputs(stars.float()), (target / spread).float()
     # Between equal errors of all components, and errors in proportion to their spread.

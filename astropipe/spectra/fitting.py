@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 
 from astropipe.spectra.emulator import N_INPUTS, REST, TIO_T_EFF_K, Emulator, read_emulator, rest_slices
+from astropipe.spectra.linear import Linear
 from astropipe.spectra.medium import MediumTest
+from astropipe.spectra.misfit import excess_error, excess_variance, with_variance
 from astropipe.spectra.pairs import SIZES, Pairs
 from astropipe.spectra.pixels import OBSERVED, PIXEL_KM_S, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
@@ -47,11 +49,11 @@ _TELLURIC_A = 6_864.0
 _H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
 # Longest step of a parameter; beyond it the whole step is shortened.
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
-_JITTER = 1e-6
 _NO_LIGHT = 1e-12
 # How often a misfit beyond all errors counts: one and twice the sum of the autocorrelation of residuals, which is 3 to
 # 5 in the coadds of three real stars (tests/spectra/test_real_stars.py).
 _EXCESS_COHERENCE = 4.0
+_SIGNIFICANCE = 2.0
 # Narrower lines have one peak; and where beside the fitted velocity the peak is looked for.
 _SHARP_KM_S = 10.0
 _PEAK_STEPS_KM_S = tuple(np.arange(-9, 10) * PIXEL_KM_S)
@@ -130,57 +132,13 @@ class _State:
 
 
 @dataclass(frozen=True)
-class _Linear:
-    """The problem about a point.
-
-    Attributes
-    ----------
-    rows : Tensor, shape (n, N_PHYSICAL, N_PAIRS)
-        Derivatives of the model.
-    factor : Tensor, shape (n, N_PARAMETERS, N_PARAMETERS)
-        Cholesky factor of the curvature of unit diagonal.
-    size : Tensor, shape (n, N_PARAMETERS)
-        What makes its diagonal 1.
-    """
-
-    rows: Tensor
-    factor: Tensor
-    size: Tensor
-
-    @classmethod
-    def of(cls, rows: Tensor, curvature: Tensor) -> _Linear:
-        """Factor the curvature."""
-        size = torch.rsqrt(torch.diagonal(curvature, dim1=1, dim2=2))
-        unit = curvature * size[:, :, None] * size[:, None] + _JITTER * torch.eye(N_PARAMETERS)
-        return cls(rows, torch.linalg.cholesky(unit), size)
-
-    def put(self, rows: Tensor, other: _Linear) -> _Linear:
-        """Replace some rows, in place."""
-        for mine, new in zip(vars(self).values(), vars(other).values(), strict=True):
-            mine[rows] = new
-        return self
-
-    def solve(self, gradient: Tensor) -> Tensor:
-        """Return the step to where the gradient, shape (n, N_PARAMETERS), is 0."""
-        return torch.cholesky_solve((gradient * self.size)[:, :, None], self.factor)[:, :, 0] * self.size
-
-    def length(self, step: Tensor) -> Tensor:
-        """Return the length of a step in standard errors of all parameters together, shape (n,)."""
-        return (self.factor.transpose(1, 2) @ (step / self.size)[:, :, None]).norm(dim=1)[:, 0]
-
-    def covariance(self) -> Tensor:
-        """Return the inverse of the curvature."""
-        return torch.cholesky_inverse(self.factor) * self.size[:, :, None] * self.size[:, None]
-
-
-@dataclass(frozen=True)
 class _Step:
     """Parameters after a step, pixels that stand out, how far it went in standard errors, and from where."""
 
     parameters: Tensor
     spikes: Tensor
     moved: Tensor
-    linear: _Linear
+    linear: Linear
 
 
 class Fitter:
@@ -223,15 +181,14 @@ class Fitter:
         pairs = replace(pairs, flux=pairs.flux / scale, ivar=pairs.ivar * scale**2)
         start = self.start(self.search(pairs)) if start is None else start
         rotation = start.v_sin_i_km_s[:, None] ** 2
-        spread = torch.full((len(pairs), 2), self._spread)
-        physical = torch.cat([start.labels, start.rv_km_s[:, None], rotation, spread], dim=1)
+        physical = torch.cat([start.labels, start.rv_km_s[:, None], rotation, start.spread_km2_s2], dim=1)
         model = self._spectra(physical, pairs, derivatives=False).model
         # Continuum first: linear, given the lines.
         weights = self._weights(physical, pairs, torch.ones_like(pairs.flux))
         continuum = fit_continuum(pairs.flux / model.clamp_min(0.05), weights * model**2, self.search.terms)
         parameters = torch.cat([physical, continuum], dim=1)
         spikes = torch.zeros_like(pairs.flux, dtype=torch.bool)
-        linear: _Linear | None = None
+        linear: Linear | None = None
         todo = torch.arange(len(pairs))
         for _ in range(_MAX_STEPS):
             step = self._step(parameters[todo], pairs.rows(todo), spikes[todo])
@@ -269,10 +226,10 @@ class Fitter:
         continuum = fit_continuum(pairs.flux / scale / state.model.clamp_min(0.05), weights, self.search.terms)
         level = continuum @ self.search.terms
         curvature = self._curvature(state.rows, state.model, level, weights)
-        linear = _Linear.of(state.rows, curvature + self._prior(torch.cat([physical, continuum], dim=1))[0])
+        linear = Linear.of(state.rows, curvature + self._prior(torch.cat([physical, continuum], dim=1))[0])
         return torch.diagonal(linear.covariance(), dim1=1, dim2=2)[:, :N_PHYSICAL].sqrt()
 
-    def _step(self, parameters: Tensor, pairs: Pairs, spikes: Tensor, linear: _Linear | None = None) -> _Step:
+    def _step(self, parameters: Tensor, pairs: Pairs, spikes: Tensor, linear: Linear | None = None) -> _Step:
         """Take one Gauss-Newton step, with derivatives of before if they are given: then it costs a fifth.
 
         Pixels that stood out before are not used to find the excess.
@@ -281,14 +238,14 @@ class Fitter:
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
         weights = self._weights(parameters, pairs, level)
         residual = pairs.flux - level * state.model
-        excess = _excess_variance(residual, torch.where(spikes, torch.zeros_like(weights), weights))
-        weights = _with_variance(weights, excess)
+        excess = excess_variance(residual, torch.where(spikes, torch.zeros_like(weights), weights))
+        weights = with_variance(weights, excess)
         spikes = residual * torch.sqrt(weights) > _COSMIC_SIGMA
         weights = torch.where(spikes, torch.zeros_like(weights), weights)
         prior_precision, prior_gradient = self._prior(parameters)
         if linear is None:
             assert state.rows is not None
-            linear = _Linear.of(state.rows, self._curvature(state.rows, state.model, level, weights) + prior_precision)
+            linear = Linear.of(state.rows, self._curvature(state.rows, state.model, level, weights) + prior_precision)
         pull = weights * residual
         by_physical = (linear.rows @ (pull * level)[:, :, None])[:, :, 0]
         gradient = torch.cat([by_physical, (pull * state.model) @ self.search.terms.T], dim=1) + prior_gradient
@@ -303,7 +260,7 @@ class Fitter:
         parameters: Tensor,
         pairs: Pairs,
         spikes: Tensor,
-        linear: _Linear,
+        linear: Linear,
         scale: Tensor,
         start: Start,
     ) -> Fit:
@@ -312,11 +269,13 @@ class Fitter:
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
         known = torch.where(spikes, torch.zeros_like(pairs.ivar), self._weights(parameters, pairs, level))
         residual = pairs.flux - level * model
-        excess = _excess_variance(residual, known)
-        weights = _with_variance(known, excess)
+        excess = excess_variance(residual, known)
+        weights = with_variance(known, excess)
+        # What noise may feign is no misfit that lines have in common.
+        common = (excess - _SIGNIFICANCE * excess_error(known)).clamp_min(0.0)
         error = self._emulator_error(parameters[:, 0]) * level**2
         covariance, bound, from_misfit = self._covariance(
-            linear, model, level, weights, error, excess, parameters[:, 0]
+            linear, model, level, weights, error, common, parameters[:, 0]
         )
         square = (known * residual**2).split(SIZES, dim=1)
         shift, shift_variance = _arm_velocities(level * state.by_rv, weights, residual)
@@ -370,7 +329,7 @@ class Fitter:
 
     def _covariance(
         self,
-        linear: _Linear,
+        linear: Linear,
         model: Tensor,
         level: Tensor,
         weights: Tensor,
@@ -483,21 +442,6 @@ class Fitter:
 def read_fitter(path: Path | None = None) -> Fitter:
     """Return the fitter of a ``spectrum-emulator`` artifact; of the shipped one where no path is given."""
     return Fitter(read_emulator(path), read_start(path))
-
-
-def _excess_variance(residual: Tensor, weights: Tensor) -> Tensor:
-    """Return the variance that residuals have beyond their inverse variances, shape (n, 2); 0 where less."""
-    parts = []
-    for part, weight in zip(residual.split(SIZES, dim=1), weights.split(SIZES, dim=1), strict=True):
-        # The best estimate while the excess is small: precise pixels count most.
-        parts.append(((weight * part) ** 2 - weight).sum(1) / (weight**2).sum(1).clamp_min(1e-30))
-    return torch.stack(parts, dim=1).clamp_min(0.0)
-
-
-def _with_variance(weights: Tensor, variance: Tensor) -> Tensor:
-    """Return inverse variances with a variance per arm on top."""
-    parts = weights.split(SIZES, dim=1)
-    return torch.cat([part / (1.0 + part * variance[:, i : i + 1]) for i, part in enumerate(parts)], dim=1)
 
 
 def _arm_velocities(by_rv: Tensor, weights: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:

@@ -149,7 +149,7 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
     asymmetry = fit.rv_peak - fit.parameters[:, RV]
     second = fit.start.second / fit.start.peak.clamp_min(1e-9)
     chi2 = fit.chi2 / fit.n_used.clamp_min(1)
-    flags = _flags(emulator, fit, chi2, second, broadening, variance[:, RV].sqrt())
+    flags = _flags(emulator, fit, chi2, second, broadening)
     return Rows(
         labels=labels.double().numpy(),
         errors=variance[:, :N_LABELS].sqrt().double().numpy(),
@@ -191,22 +191,22 @@ def measured_bits(information: NDArray[np.floating]) -> NDArray[np.int64]:
     )
 
 
-def _flags(
-    emulator: Emulator, fit: Fit, chi2: Tensor, second: Tensor, broadening: Tensor, rv_err: Tensor
-) -> NDArray[np.int64]:
+def _flags(emulator: Emulator, fit: Fit, chi2: Tensor, second: Tensor, broadening: Tensor) -> NDArray[np.int64]:
     low, high = emulator.low, emulator.high
     inner = _EDGE_SHARE * (high - low)
     labels = fit.parameters[:, :3]
     edge = ((labels < (low + inner)[:3]) | (labels > (high - inner)[:3])).any(1)
     # A misfit counts if it is significant, and larger than what line lists and flat fields may cause.
+    rv_err = fit.covariance[:, RV, RV].sqrt()
     asymmetry = (fit.rv_peak - fit.parameters[:, RV]).abs()
+    asymmetric = (asymmetry > ASYMMETRY_LIMIT_KM_S) & (asymmetry > ASYMMETRY_SIGNIFICANCE * fit.bound[:, RV])
     poor = ((chi2 > CHI2_LIMIT) & (fit.excess > EXCESS_LIMIT)).any(1)
     conditions = (
         (SpectrumFlag.OUT_OF_DOMAIN, edge),
         (SpectrumFlag.POOR_FIT, poor),
         (SpectrumFlag.BROADENED, broadening > V_SIN_I_LIMIT_KM_S),
         (SpectrumFlag.RV_UNCERTAIN, (rv_err > RV_ERR_LIMIT_KM_S) | (second > SECOND_VELOCITY_LIMIT)),
-        (SpectrumFlag.ASYMMETRIC, (asymmetry > ASYMMETRY_LIMIT_KM_S) & (asymmetry > ASYMMETRY_SIGNIFICANCE * rv_err)),
+        (SpectrumFlag.ASYMMETRIC, asymmetric),
         (SpectrumFlag.AIR_WAVELENGTHS, fit.air_gain > AIR_GAIN_LIMIT),
         (SpectrumFlag.COSMIC_RAYS, fit.n_spikes > SPIKE_LIMIT),
     )

@@ -71,6 +71,8 @@ class Renderer:
         self._mean = self._transformed(emulator.mean[None])[0]
         basis = self._transformed(emulator.basis)
         self._basis = torch.view_as_real(basis).flatten(1).contiguous()
+        residual_basis = self._transformed(emulator.residual_basis)
+        self._residual_basis = torch.view_as_real(residual_basis).flatten(1).contiguous()
         y = np.arange(0.0, _TABLE_END, _TABLE_STEP)
         table = rotation(y, 1.0)
         slope = np.gradient(table, _TABLE_STEP)
@@ -82,6 +84,8 @@ class Renderer:
 
     def _transformed(self, spectra: Tensor) -> Tensor:
         """Transform emulated spectra, shape (n, pixels of REST) to (n, 2, frequencies)."""
+        if not len(spectra):
+            return torch.zeros(0, 2, len(self.frequency), dtype=torch.complex64)
         arms = []
         for place in rest_slices():
             arm = spectra[:, place].double()
@@ -112,9 +116,22 @@ class Renderer:
         safe = torch.where(profile.abs() < 1e-3, torch.full_like(profile, 1e-3), profile)
         return Transfer(factor, (slope / safe)[:, None])
 
-    def transforms(self, coefficients: Tensor, *, with_mean: bool = True) -> Tensor:
-        """Return transforms of spectra, shape (n, 2, frequencies), from coefficients of the basis, (n, k)."""
-        product = (coefficients @ self._basis).reshape(len(coefficients), 2, -1, 2)
+    def transforms(self, coefficients: Tensor, residuals: Tensor | None = None, *, with_mean: bool = True) -> Tensor:
+        """Return transforms of spectra, shape (n, 2, frequencies).
+
+        Parameters
+        ----------
+        coefficients : Tensor, shape (n, k)
+            Of the basis.
+        residuals : Tensor, shape (n, m), optional
+            Of `Emulator.residual_basis`.
+        with_mean : bool
+            Whether the mean spectrum is added: not for derivatives.
+        """
+        product = coefficients @ self._basis
+        if residuals is not None and residuals.shape[1]:
+            product = product + residuals @ self._residual_basis
+        product = product.reshape(len(coefficients), 2, -1, 2)
         transforms = torch.view_as_complex(product)
         return transforms + self._mean if with_mean else transforms
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from astropipe.runtime.seeds import stream
-from astropipe.spectra.emulator import Emulator
+from astropipe.spectra.emulator import TIO_T_EFF_K, Emulator
 from astropipe.spectra.instrument import Damage, Recorded, observe
 from astropipe.spectra.population import draw_labels
 from astropipe.spectra.rendering import line_spread_variance, renderer
@@ -22,6 +23,9 @@ BLOCK = 256
 # Macroturbulence of RRNet's reference set (Xiong et al. 2022): 2.42 +- 3.37 km/s; rotation is small for most stars.
 _V_MACRO_KM_S = (2.42, 3.37)
 _SLOW_ROTATION_KM_S, _FAST_SHARE = 4.0, 0.15
+# Errors of the emulator are those of one of so many stars that are near in t_eff [K], log_g and fe_h.
+_NEIGHBOURS = 5
+_NEAR = np.array([300.0, 0.6, 0.3])
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Survey:
         Resolving powers of the arms are uniform between these.
     damage : Damage
         What goes wrong.
+    model_error : bool
+        Whether spectra differ from emulated ones by as much as synthetic ones do.
     """
 
     snr: tuple[float, ...] = (10.0, 200.0)
@@ -54,6 +60,7 @@ class Survey:
     v_sin_i_limit_km_s: float = 40.0
     resolution: tuple[float, float] = (6_500.0, 8_500.0)
     damage: Damage = field(default_factory=Damage)
+    model_error: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,13 +110,55 @@ def broadening_variance(stars: Stars) -> torch.Tensor:
     return variance.float()
 
 
-def clean_spectra(emulator: Emulator, stars: Stars) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return spectra before they are recorded, in units of the continuum, and where they are known."""
+def draw_residuals(emulator: Emulator, labels: Floats, rng: np.random.Generator) -> torch.Tensor:
+    """Draw by what spectra of stars differ from emulated ones, as coefficients of `Emulator.residual_basis`.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        Knows its errors at some stars.
+    labels : ndarray, shape (n, 18)
+        The stars; each has, with a random sign, the error of one of the nearest stars on its side of the onset of TiO.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Tensor, shape (n, m)
+    """
+    known = emulator.residual_stars.numpy()
+    choice, sign = rng.integers(_NEIGHBOURS, size=len(labels)), rng.choice([-1.0, 1.0], size=(len(labels), 1))
+    if not len(known):
+        return torch.zeros(len(labels), len(emulator.residual_basis))
+    picked = np.zeros(len(labels), dtype=np.int64)
+    for cool in (False, True):
+        rows, there = (np.flatnonzero((t_eff < TIO_T_EFF_K) == cool) for t_eff in (labels[:, 0], known[:, 0]))
+        there = there if len(there) else np.arange(len(known))
+        near = cKDTree(known[there] / _NEAR).query(labels[rows, :3] / _NEAR, k=min(_NEIGHBOURS, len(there)))[1]
+        near = near.reshape(len(rows), -1)
+        picked[rows] = there[near[np.arange(len(rows)), choice[rows] % near.shape[1]]]
+    return emulator.residuals[torch.from_numpy(picked)] * torch.from_numpy(sign).float()
+
+
+def clean_spectra(
+    emulator: Emulator, stars: Stars, residuals: torch.Tensor | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return spectra before they are recorded, in units of the continuum, and where they are known.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        Labels to spectra.
+    stars : Stars
+        The stars.
+    residuals : Tensor, shape (n, m), optional
+        By what their spectra differ from emulated ones, see `draw_residuals`.
+    """
     view = renderer(emulator)
     rv = torch.from_numpy(stars.rv_km_s).float()
     transfer = view.transfer(rv, torch.from_numpy(stars.v_sin_i_km_s).float(), broadening_variance(stars))
     coefficients = emulator.coefficients(torch.from_numpy(stars.labels).float())
-    spectra = view.pixels(view.transforms(coefficients) * transfer.factor)
+    spectra = view.pixels(view.transforms(coefficients, residuals) * transfer.factor)
     return spectra.numpy(), view.valid(rv).numpy()
 
 
@@ -126,7 +175,8 @@ def simulate_rows(
     for block in range(start // BLOCK, -(-stop // BLOCK)):
         rng = stream(seed, "spectra.simulate", block)
         stars = draw_stars(survey, rng, BLOCK)
-        spectra, valid = clean_spectra(emulator, stars)
+        residuals = draw_residuals(emulator, stars.labels, rng) if survey.model_error else None
+        spectra, valid = clean_spectra(emulator, stars, residuals)
         recorded = observe(spectra, valid, stars.labels[:, 0], stars.snr, survey.damage, rng)
         rows = slice(max(start - block * BLOCK, 0), min(stop - block * BLOCK, BLOCK))
         yield stars.rows(rows), Recorded(recorded.flux[rows], recorded.ivar[rows], recorded.mask[rows])

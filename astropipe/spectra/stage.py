@@ -81,7 +81,9 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
             cosmic_ray_rate=config.cosmic_ray_rate,
             sky_residual=config.sky_residual,
             tilt=config.continuum_tilt,
+            air_mass=(config.air_mass_low, config.air_mass_high),
         ),
+        model_error=config.model_error,
     )
     provenance = Provenance.of_run(
         "spectra.simulate", config, run, inputs=[_emulator_file(config.emulator)], citations=_CITATIONS

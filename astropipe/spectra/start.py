@@ -25,8 +25,9 @@ from astropipe.spectra.emulator import N_INPUTS, SHIPPED
 from astropipe.spectra.pairs import SIZES
 from astropipe.spectra.search import Aligned
 
-N_OUTPUTS = N_INPUTS + 2
-"""The 18 labels, v_sin_i, and by how much the velocity of the search is too low; the last two in km/s."""
+N_OUTPUTS = N_INPUTS + 4
+"""The 18 labels, v_sin_i, by how much the velocity of the search is too low, both in km/s, and the variance of the line
+spread of each arm in (km/s)²."""
 N_EXTRA = 3
 """Inputs beside the components: information of each arm, and the fraction of a pair that lines are off."""
 # What components leave out, as a share of the continuum: at high S/N they are not to be believed beyond.
@@ -44,6 +45,8 @@ class Start:
         Labels.
     rv_km_s, v_sin_i_km_s : Tensor, shape (n,)
         Velocity and rotation.
+    spread_km2_s2 : Tensor, shape (n, 2)
+        Variance of the line spread of each arm beyond the resolution of the emulator.
     peak, second : Tensor, shape (n,)
         See `Aligned`.
     """
@@ -51,6 +54,7 @@ class Start:
     labels: Tensor
     rv_km_s: Tensor
     v_sin_i_km_s: Tensor
+    spread_km2_s2: Tensor
     peak: Tensor
     second: Tensor
 
@@ -156,6 +160,7 @@ class StartNetwork:
             labels=values[:, :N_INPUTS],
             rv_km_s=aligned.rv_km_s + values[:, N_INPUTS + 1],
             v_sin_i_km_s=values[:, N_INPUTS].clamp_min(0.0),
+            spread_km2_s2=values[:, N_INPUTS + 2 :].clamp_min(20.0),
             peak=aligned.peak,
             second=aligned.second,
         )

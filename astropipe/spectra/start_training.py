@@ -69,8 +69,8 @@ def train_start(
             shift = torch.from_numpy(stars.rv_km_s).float() - aligned.rv_km_s
             found = shift.abs() < _LARGEST_SHIFT_KM_S
             inputs.append(blank.inputs(aligned)[found])
-            target = np.column_stack([stars.labels, stars.v_sin_i_km_s])
-            targets.append(torch.cat([torch.from_numpy(target).float(), shift[:, None]], dim=1)[found])
+            labels = torch.from_numpy(np.column_stack([stars.labels, stars.v_sin_i_km_s])).float()
+            targets.append(torch.cat([labels, shift[:, None], broadening_variance(stars)], dim=1)[found])
             report(0.6 * len(inputs) * BLOCK / settings.n_spectra)
     x, y = torch.cat(inputs), torch.cat(targets)
     centre, scale = y.mean(0), y.std(0)

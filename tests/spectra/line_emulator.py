@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import torch
 
-from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, no_inflation
+from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, no_calibration
 from astropipe.spectra.pixels import LOG10_STEP, PIXEL_KM_S
 
 WIDTH_KM_S = 25.0
@@ -46,9 +46,9 @@ def line_emulator(seed: int = 0, hidden: int = 8) -> Emulator:
         basis=basis / basis.norm(dim=1, keepdim=True),
         error_t_eff=torch.tensor([3900.0, 5000.0, 6700.0]),
         error_variance=torch.full((3, len(mean)), 1e-6),
-        inflation=no_inflation(),
         low=torch.tensor([3800.0, 0.5, -2.0, *[-3.0] * 14, 0.4]),
         high=torch.tensor([7000.0, 5.0, 0.5, *[1.5] * 14, 3.0]),
+        **no_calibration(len(mean)),
     )
 
 

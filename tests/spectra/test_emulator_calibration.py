@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
-from astropipe.spectra.emulator import TIO_T_EFF_K, no_inflation, read_emulator
-from astropipe.spectra.emulator_calibration import measure_inflation
+from astropipe.spectra.emulator import REST, TIO_T_EFF_K, Emulator, no_calibration, read_emulator
+from astropipe.spectra.emulator_calibration import measure_inflation, measure_residuals
 from astropipe.spectra.labels import label_index
 from astropipe.spectra.population import draw_labels
+from astropipe.spectra.simulation import draw_residuals
 from astropipe.spectra.start import read_start
 
 N = 120
+
+
+def _uncalibrated() -> Emulator:
+    return replace(read_emulator(), **no_calibration(sum(arm.size for arm in REST)))
 
 
 def _warm() -> tuple[np.ndarray, np.ndarray]:
@@ -22,10 +29,8 @@ def _warm() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_errors_at_random_pixels_are_not_inflated() -> None:
-    from dataclasses import replace
-
     labels, spectra = _warm()
-    emulator = replace(read_emulator(), inflation=no_inflation())
+    emulator = _uncalibrated()
     sigma = np.sqrt(emulator.error(torch.from_numpy(labels[:, 0]).float()).numpy())
     noisy = spectra + sigma * np.random.default_rng(12).standard_normal(spectra.shape)
     inflation = measure_inflation(emulator, read_start(), labels, noisy)[1, :17]
@@ -34,10 +39,8 @@ def test_errors_at_random_pixels_are_not_inflated() -> None:
 
 
 def test_an_error_that_looks_like_magnesium_is_inflated_for_magnesium() -> None:
-    from dataclasses import replace
-
     labels, _ = _warm()
-    emulator = replace(read_emulator(), inflation=no_inflation())
+    emulator = _uncalibrated()
     column = label_index("mg_h")
     wrong = labels.copy()
     wrong[:, column] += np.random.default_rng(13).normal(0.0, 0.05, len(labels))
@@ -46,3 +49,21 @@ def test_an_error_that_looks_like_magnesium_is_inflated_for_magnesium() -> None:
     inflation = measure_inflation(emulator, read_start(), labels, spectra)[1]
     assert float(inflation[column]) > 5.0
     assert float(inflation[label_index("cr_h")]) < 0.2 * float(inflation[column])
+
+
+def test_simulated_errors_are_as_large_as_those_of_the_emulator() -> None:
+    labels, spectra = _warm()
+    emulator = _uncalibrated()
+    rng = np.random.default_rng(14)
+    # Errors of one shape, stronger in one star than in another.
+    shape = np.sin(np.arange(spectra.shape[1]) / 7.0)
+    off = 0.004 * rng.standard_normal((len(labels), 1)) * shape
+    errors = measure_residuals(emulator, labels, spectra + off, n_modes=4)
+    drawn = draw_residuals(replace(emulator, **errors), labels, rng) @ errors["residual_basis"]
+    assert abs(float(drawn.std()) / off.std() - 1.0) < 0.25
+    assert abs(np.corrcoef(drawn[0].numpy(), shape)[0, 1]) > 0.95
+
+
+def test_an_emulator_without_calibration_has_no_errors_to_draw() -> None:
+    labels, _ = _warm()
+    assert draw_residuals(_uncalibrated(), labels, np.random.default_rng(0)).shape == (len(labels), 0)

@@ -42,12 +42,12 @@ def test_two_lines_of_a_branch_are_as_far_apart_as_published() -> None:
 
 def test_oxygen_absorbs_more_on_a_longer_path_and_shifts_to_the_red() -> None:
     assert np.all(transmission(2.0) <= transmission(1.0) + 1e-12)
-    still, moved = depth_at(0.0), depth_at(27.6)
+    # The gamma band alone: the B band runs out of the arm.
+    still, moved = depth_at(0.0)[:1000], depth_at(27.6)[:1000]
     lag = np.argmax([np.sum(np.roll(still, k) * moved) for k in range(10)])
     assert lag == 4
     # Nothing of these bands lies in the middle of the arm.
-    middle = OBSERVED[1].size // 2
-    assert still[middle] < 1e-3
+    assert depth_at(0.0)[OBSERVED[1].size // 2] < 1e-3
 
 
 @pytest.mark.parametrize("snr", [20.0, 60.0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from astropipe.artifacts import open_artifact
 from astropipe.config.spectra import NetworkTrainConfig, PredictConfig, SimulateConfig, TrainConfig
@@ -20,6 +22,14 @@ from astropipe.spectra.paper.samples import network_inputs
 from astropipe.spectra.pixels import N_PIXELS, arm_slices, wavelengths_a
 
 SMALL = NetworkTrainConfig(members=1, epochs=2, batch=16)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
