@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -76,6 +76,25 @@ bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
 
 bench-spectra: $(READY) ## coverage, precision, masks, velocities, strange spectra and speed (ten minutes)
 	$(BIN)/python benchmarks/bench_spectra.py
+	$(BIN)/python benchmarks/insert_tables.py
+
+# RRNet and StarNet, one network of each group of labels; the published ensemble has six of them.
+BASELINES := results-baselines
+$(BASELINES)/survey.h5: $(READY)
+	$(BIN)/astropipe spectra simulate --seed 101 --output $@ --force --set spectra.simulate.n_spectra=11200 \
+	  --set spectra.simulate.missing_arm_rate=0 --set spectra.simulate.gap_rate=0 \
+	  --set spectra.simulate.air_mass_low=0 --set spectra.simulate.air_mass_high=0 --set spectra.simulate.model_error=false
+
+$(BASELINES)/%.h5: $(BASELINES)/survey.h5
+	$(BIN)/astropipe spectra train $< --seed 1 --output $@ --resume --force \
+	  --set spectra.train.model=$* --set spectra.train.network.members=1
+
+bench-spectra-networks: $(BASELINES)/rrnet.h5 $(BASELINES)/starnet.h5 ## train RRNet and StarNet (two hours) and compare
+	$(BIN)/python benchmarks/bench_spectra.py --parts networks --networks $^
+	$(BIN)/python benchmarks/insert_tables.py
+
+emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
+	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results
@@ -87,4 +106,4 @@ policy: $(READY) ## train the policy of the time step that comes with astropipe 
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
-	rm -rf results results-tiny logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf results results-tiny results-baselines logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,6 +1,6 @@
 """How good, how honest and how fast the labels of stars are, on simulated spectra: the tables of docs/spectra.md.
 
-python benchmarks/bench_spectra.py [--n 4000] [--parts labels,masks,velocity,strange,speed]
+python benchmarks/bench_spectra.py [--n 4000] [--parts emulator,labels,masks,velocity,strange,speed]
 python benchmarks/bench_spectra.py --parts heldout --grid grid.h5
 python benchmarks/bench_spectra.py --parts networks --networks rrnet.h5 starnet.h5
 
@@ -35,8 +35,10 @@ from spectra_sets import (
 )
 from spectra_strange import strange
 
+from astropipe.artifacts import open_artifact
+from astropipe.runtime.shipped import weights_file
 from astropipe.spectra import prediction
-from astropipe.spectra.emulator import read_emulator
+from astropipe.spectra.emulator import SHIPPED, read_emulator
 from astropipe.spectra.fitting import Fitter, read_fitter
 from astropipe.spectra.labels import LABELS
 from astropipe.spectra.pixels import arm_slices, wavelengths_a
@@ -168,6 +170,23 @@ def velocity(fitter: Fitter, options: argparse.Namespace) -> None:
     write_table("velocity", f"Radial velocity, {options.n} spectra for each S/N", head, lines, "\n".join(notes))
 
 
+def emulator(fitter: Fitter, options: argparse.Namespace) -> None:
+    """Write what the shipped emulator says of its errors, and of what they do to labels."""
+    with open_artifact(weights_file(SHIPPED), "spectrum-emulator") as artifact:
+        rows = {str(row["measure"]): float(row["value"]) for row in artifact.table()}
+    lines = []
+    for measure, value in rows.items():
+        if measure.startswith("rms, "):
+            stars = measure.removeprefix("rms, ")
+            lines.append([stars, f"{value:.2f} %", f"{rows[f'median star, {stars}']:.2f} %"])
+    factors = read_emulator().inflation[:, : len(LABELS)].sqrt()
+    note = "Errors of labels exceed those of independent errors in each pixel by, below and above 4500 K: " + ", ".join(
+        f"{label.symbol} {factors[0, i]:.1f} and {factors[1, i]:.1f}" for i, label in enumerate(LABELS)
+    )
+    title = "Error of emulated spectra at stars never learned from (their number), all pixels, R = 12,000"
+    write_table("emulator", title, ["stars", "rms", "median star"], lines, f"{note}.")
+
+
 def speed(fitter: Fitter, options: argparse.Namespace) -> None:
     """Measure spectra per second on two cores."""
     n = max(options.n, 2_000)
@@ -184,6 +203,7 @@ def speed(fitter: Fitter, options: argparse.Namespace) -> None:
 
 
 PARTS = {
+    "emulator": emulator,
     "labels": labels,
     "masks": masks,
     "velocity": velocity,
@@ -200,7 +220,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=4000)
     parser.add_argument("--grid", type=Path)
     parser.add_argument("--networks", type=Path, nargs="+", default=[])
-    parser.add_argument("--parts", default="labels,masks,velocity,strange,speed")
+    parser.add_argument("--parts", default="emulator,labels,masks,velocity,strange,speed")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)

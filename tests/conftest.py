@@ -43,12 +43,14 @@ def minimal(provenance: Provenance) -> Write:
 def python() -> Python:
     """Run Python code in a process of its own: ``python(code, *arguments)``; fails the test unless it exits with 0."""
 
-    def run(code: str, *arguments: object, status: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        code: str, *arguments: object, status: int = 0, timeout: float = 120, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             [sys.executable, "-c", code, *map(str, arguments)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             cwd=ROOT,
             env={**os.environ, **variables},
         )
