@@ -24,7 +24,7 @@ from astropipe.runtime.shipped import data_file, weights_file
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "spectra": 1, "grid": 1, "inference": 2, "plots": 2}
+CODE = {"nbody": 3, "spectra": 2, "grid": 1, "inference": 2, "plots": 3}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800

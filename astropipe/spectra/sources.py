@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import h5py
@@ -201,6 +201,11 @@ def _files_batch(paths: Sequence[Path], exposures: Exposures, medium: Medium, do
                 raise
             faults.append(str(error))
             found.append(Observation(path.name, str(path), "", {}, {}, int(SpectrumFlag.UNREADABLE)))
+    return replace(batch_of(found), faults=faults, done=done)
+
+
+def batch_of(found: Sequence[Observation]) -> Batch:
+    """Put spectra on the pixels of `OBSERVED`, in units of their level."""
     flux = np.zeros((len(found), N_PIXELS), dtype=np.float32)
     ivar = np.zeros_like(flux)
     snr = np.zeros((len(found), len(OBSERVED)))
@@ -220,6 +225,6 @@ def _files_batch(paths: Sequence[Path], exposures: Exposures, medium: Medium, do
         ivar=ivar,
         snr=snr,
         flags=np.array([each.flags for each in found], dtype=np.int64),
-        faults=faults,
-        done=done,
+        faults=[],
+        done=(0, 0),
     )

@@ -22,15 +22,14 @@ from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.shipped import weights_file
 from astropipe.spectra import prediction
+from astropipe.spectra.catalog import CatalogRows, catalog_table
 from astropipe.spectra.emulator import INPUT_NAMES, SHIPPED, read_emulator
 from astropipe.spectra.fitting import read_fitter
 from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.instrument import Damage
-from astropipe.spectra.labels import LABELS
 from astropipe.spectra.pixels import N_PIXELS, wavelengths_a
-from astropipe.spectra.prediction import Rows
 from astropipe.spectra.simulation import Stars, Survey, simulate_rows
-from astropipe.spectra.sources import Batch, batches, count_rows, is_artifact, list_inputs
+from astropipe.spectra.sources import batches, count_rows, is_artifact, list_inputs
 
 _CITATIONS = ("Ting2019", "Plez2012", "Gustafsson2008", "Heiter2021")
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
@@ -189,7 +188,7 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         "spectra.predict", config, run, inputs=[*paths, emulator_file, *network_file], citations=_CITATIONS
     )
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
-    catalog = _Catalog(checkpoint.load())
+    catalog = CatalogRows(checkpoint.load())
     read_labels = _reader_of_labels(config, emulator_file, run.threads)
     total = rows.stop - rows.start if rows else sum(count_rows(path) for path in paths)
     saved_at = time.monotonic()
@@ -212,7 +211,7 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     if unreadable == len(catalog):
         raise InputError(f"none of the {unreadable} files could be read; the first is {paths[0]}, see the warnings")
     with create_artifact(output, "stellar-catalog", title="Stellar labels", provenance=provenance) as artifact:
-        artifact.write_table(_catalog_table(arrays))
+        artifact.write_table(catalog_table(arrays))
         for name in ("information", "bound"):
             artifact.write_array(name, arrays[name])
         if config.models and not network_file:
@@ -235,83 +234,6 @@ def _reader_of_labels(
     from astropipe.spectra.paper.prediction import predict as predict_by_network
 
     return partial(predict_by_network, read_networks(Path(config.network)), fitter)
-
-
-class _Catalog:
-    """The rows of a catalog as they come, in blocks.
-
-    Parameters
-    ----------
-    arrays : dict of str to array, optional
-        What `arrays` gave to a checkpoint.
-    """
-
-    def __init__(self, arrays: dict[str, NDArray[Any]] | None) -> None:
-        self.done = (0, 0)
-        self._blocks: dict[str, list[NDArray[Any]]] = {}
-        if arrays is not None:
-            done = arrays.pop("done")
-            self.done = (int(done[0]), int(done[1]))
-            for name, values in arrays.items():
-                decoded = np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values
-                self._blocks[name] = [decoded]
-
-    def __len__(self) -> int:
-        return sum(len(block) for block in self._blocks.get("flags", []))
-
-    def add(self, batch: Batch, rows: Rows) -> None:
-        """Append the results of a batch."""
-        values = vars(rows) | {
-            "id": np.array(batch.ids, dtype=str),
-            "file": np.array(batch.files, dtype=str),
-            "hdu": np.array(batch.hdus, dtype=str),
-            "snr": batch.snr,
-            "flags": _joined_flags(batch.flags, rows.flags),
-        }
-        for name, block in values.items():
-            self._blocks.setdefault(name, []).append(block)
-        self.done = batch.done
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all rows by name, text as bytes, with where they end in the inputs."""
-        arrays = {}
-        for name, blocks in self._blocks.items():
-            joined = np.concatenate(blocks)
-            self._blocks[name] = [joined]
-            arrays[name] = np.char.encode(joined, "utf-8") if joined.dtype.kind == "U" else joined
-        return arrays | {"done": np.array(self.done)}
-
-
-def _joined_flags(read: NDArray[np.int64], fitted: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Join what was wrong with a file with what the fit says; of a file that was not read, only the first."""
-    unreadable = (read & SpectrumFlag.UNREADABLE) != 0
-    return np.where(unreadable, int(SpectrumFlag.UNREADABLE), read | fitted)
-
-
-def _catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
-    def text(name: str) -> NDArray[np.str_]:
-        return np.char.decode(arrays[name], "utf-8")
-
-    table = QTable({"id": text("id")})
-    for i, label in enumerate(LABELS):
-        unit = u.Unit(label.unit) if label.unit else u.dimensionless_unscaled
-        for name, values in ((label.name, arrays["labels"]), (f"{label.name}_err", arrays["errors"])):
-            table[name] = values[:, i] * unit if label.unit else values[:, i]
-    for name in ("rv", "rv_err", "v_sin_i", "asymmetry"):
-        table[name] = arrays[name] * u.km / u.s
-    for i, arm in enumerate(("blue", "red")):
-        table[f"snr_{arm}"] = arrays["snr"][:, i]
-        table[f"chi2_{arm}"] = arrays["chi2"][:, i]
-        table[f"excess_{arm}"] = arrays["excess"][:, i]
-    for name in ("rv_second", "air_gain"):
-        table[name] = arrays[name]
-    for name in ("rv_red_blue", "rv_red_blue_err"):
-        table[name] = arrays[name] * u.km / u.s
-    table["n_spikes"] = arrays["n_spikes"]
-    table["measured"] = prediction.measured_bits(arrays["information"])
-    table["flags"] = arrays["flags"]
-    table["file"], table["hdu"] = text("file"), text("hdu")
-    return table
 
 
 def train(inputs: Sequence[Path], output: Path, config: TrainConfig, run: Run) -> str:

@@ -15,7 +15,7 @@ from astropipe.config.spectra import EvaluateConfig, PredictConfig, SimulateConf
 from astropipe.runtime import interruption
 from astropipe.runtime.errors import ArtifactError, InputError, InterruptedRunError, UsageError
 from astropipe.runtime.run import Chunk, Run, checkpoint_path
-from astropipe.spectra import sources, stage
+from astropipe.spectra import measure, read_spectra, sources, stage
 from astropipe.spectra.flags import SpectrumFlag
 
 N = 40
@@ -148,3 +148,10 @@ def test_other_artifacts_are_refused(catalog: Path, tmp_path: Path) -> None:
 def test_an_empty_chunk_is_named(survey: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="chunk 1/5 is empty"):
         stage.simulate([], tmp_path / "a.h5", SimulateConfig(n_spectra=2), Run(chunk=Chunk(1, 5)))
+
+
+def test_one_star_in_python(tmp_path: Path) -> None:
+    stars = measure(read_spectra(write(tmp_path / "a.fits", *coadds(), OBSID=1)))
+    assert list(stars["id"]) == ["1-coadd"]
+    assert stars["t_eff"].unit == "K"
+    assert "LOW_SNR" not in SpectrumFlag.names(int(stars["flags"][0]))
