@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from astropipe.spectra.flags import SpectrumFlag
     from astropipe.spectra.readers import read_observations as read_spectra
 
-# Where each public name lives, and its name there; loaded at first use (PEP 562), because torch takes seconds to import.
+# Where each public name lives, and its name there; loaded at first use (PEP 562): torch takes seconds to import.
 _HOMES = {
     "SpectrumFlag": ("flags", "SpectrumFlag"),
     "measure": ("catalog", "measure"),

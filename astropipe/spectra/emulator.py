@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,10 @@ TIO_T_EFF_K = 4_500.0
 """Below this the synthetic spectra have TiO, which a network cannot learn as a smooth function: it is told."""
 
 
+# Stars are near within these in t_eff [K], log_g and fe_h, and the same within so much of it, squared: half precision
+# rounds temperatures to 4 K.
+_NEAR = (200.0, 0.5, 0.25)
+_SAME = 1e-3
 _CALIBRATED = ("inflation", "residual_basis", "residuals", "residual_stars")
 
 
@@ -134,6 +138,38 @@ class Emulator:
         low, high = self.error_t_eff[position], self.error_t_eff[position + 1]
         share = ((t_eff_k - low) / (high - low)).clamp(0.0, 1.0)[:, None]
         return torch.lerp(table[position], table[position + 1], share)
+
+    def error_factor(self, stellar: Tensor, *, others: bool = False) -> Tensor:
+        """Return by how much the mean square error about a star exceeds that at its temperature, shape (n,).
+
+        Parameters
+        ----------
+        stellar : Tensor, shape (n, 3)
+            t_eff in K, log_g and fe_h.
+        others : bool
+            Leave out what is known of this very star.
+
+        Returns
+        -------
+        Tensor
+            The mean over stars of known error, weighted by their nearness, on the same side of the onset of TiO; drawn
+            towards 1 where few are near.
+        """
+        known = self.residual_stars
+        if not len(known):
+            return torch.ones(len(stellar))
+        distance = (((stellar[:, None] - known) / torch.tensor(_NEAR)) ** 2).sum(2)
+        same = (stellar[:, :1] < TIO_T_EFF_K) == (known[:, 0] < TIO_T_EFF_K)
+        weight = torch.exp(-0.5 * distance) * same
+        if others:
+            weight = torch.where(distance < _SAME, torch.zeros_like(weight), weight)
+        return (weight @ self._known_factors + 1.0) / (weight.sum(1) + 1.0)
+
+    @cached_property
+    def _known_factors(self) -> Tensor:
+        """Mean square error over the usual one at each star of known error, shape (c,)."""
+        usual = self.error(self.residual_stars[:, 0]).mean(1)
+        return (self.residuals**2).sum(1) / len(self.mean) / usual
 
     def inputs(self, labels: Tensor) -> Tensor:
         """Return the inputs of the network, shape (n, 19)."""

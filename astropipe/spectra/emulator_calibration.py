@@ -68,7 +68,7 @@ def measure_inflation(
     Parameters
     ----------
     emulator : Emulator
-        The emulator, of inflation 1.
+        The emulator, of inflation 1, with its residuals at these stars.
     start : StartNetwork
         Begins its fits.
     labels : ndarray, shape (n, 18)
@@ -96,7 +96,11 @@ def measure_inflation(
             pull = prior_term(torch.from_numpy(labels[rows]).float()).gradient[:, :, None]
             drawn_in = (fit.covariance[:, : RV + 1, :N_INPUTS] @ pull)[:, :, 0]
             off = (fit.parameters[:, : RV + 1] - drawn_in).double().numpy() - truth
-            ratios.append(off / np.sqrt(fit.from_misfit[:, : RV + 1].double().numpy()))
+            # What is known of a star in the calibration is not known of others.
+            stellar = torch.from_numpy(labels[rows, :3]).float()
+            known = emulator.error_factor(stellar) / emulator.error_factor(stellar, others=True)
+            variance = fit.from_misfit[:, : RV + 1] / known[:, None]
+            ratios.append(off / np.sqrt(variance.double().numpy()))
     ratio = np.abs(np.concatenate(ratios))
     warm = labels[:, 0] >= TIO_T_EFF_K
     inflation = np.ones((2, N_INPUTS + 1))

@@ -167,10 +167,9 @@ class Fitter:
         self._longest = torch.tensor(_LONGEST_STEP)
         middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
         self._log_wavelength = torch.from_numpy(middle).float()
-        self._emulator_only = _error_on_pairs(emulator)
-        self._error_on_pairs = self._emulator_only.clone()
-        # Lines of telluric oxygen are not in the model: they count as an error of known size.
-        self._error_on_pairs[:, SIZES[0] :] += torch.from_numpy(mean_square_depth().reshape(-1, 2).mean(1)).float()
+        self._error_on_pairs = _error_on_pairs(emulator)
+        self._telluric = torch.zeros(sum(SIZES))
+        self._telluric[SIZES[0] :] = torch.from_numpy(mean_square_depth().reshape(-1, 2).mean(1)).float()
         self._medium = MediumTest()
         terms = self.search.terms
         self._products = (terms[:, None] * terms).flatten(0, 1).T.contiguous()
@@ -273,7 +272,7 @@ class Fitter:
         weights = with_variance(known, excess)
         # What noise may feign is no misfit that lines have in common.
         common = (excess - _SIGNIFICANCE * excess_error(known)).clamp_min(0.0)
-        error = self._emulator_error(parameters[:, 0]) * level**2
+        error = self._emulator_error(parameters) * level**2
         covariance, bound, from_misfit = self._covariance(
             linear, model, level, weights, error, common, parameters[:, 0]
         )
@@ -321,7 +320,7 @@ class Fitter:
 
     def _air_gain(self, parameters: Tensor, pairs: Pairs, residual: Tensor, model: Tensor) -> Tensor:
         """See `medium.MediumTest`; where oxygen is strong it is not masked here, nor an error."""
-        emulator = self.emulator.interpolate_error(parameters[:, 0], self._emulator_only)
+        emulator = self._emulator_error(parameters) - self._telluric
         known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0) & (model > 0.05)
         safe = torch.where(known, model, torch.ones_like(model))
         variance = 1.0 / (pairs.ivar * safe**2).clamp_min(1e-12) + emulator + _LINE_ERROR**2
@@ -405,7 +404,7 @@ class Fitter:
     def _weights(self, parameters: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
         """Inverse variance of noise and emulator together; 0 where the emulator ends."""
         known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0) & self._described(parameters[:, RV])
-        error = self._emulator_error(parameters[:, 0]) * level**2
+        error = self._emulator_error(parameters) * level**2
         return torch.where(known, pairs.ivar / (1.0 + pairs.ivar * error), torch.zeros_like(error))
 
     def _described(self, rv_km_s: Tensor) -> Tensor:
@@ -414,9 +413,12 @@ class Fitter:
         core = (rest - math.log(_H_ALPHA_A)).abs() * SPEED_OF_LIGHT_KM_S < _H_ALPHA_CORE_KM_S
         return ~core & (self._log_wavelength < math.log(_TELLURIC_A))
 
-    def _emulator_error(self, t_eff: Tensor) -> Tensor:
+    def _emulator_error(self, parameters: Tensor) -> Tensor:
         """Error variance of the emulator on pairs; features of 5 Angstrom matter, shifts by a velocity do not."""
-        return self.emulator.interpolate_error(t_eff, self._error_on_pairs)
+        stellar = parameters[:, :3]
+        error = self.emulator.interpolate_error(stellar[:, 0], self._error_on_pairs)
+        # Lines of telluric oxygen are not in the model: they count as an error of known size.
+        return error * self.emulator.error_factor(stellar)[:, None] + self._telluric
 
     def _prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         term = prior_term(parameters[:, :N_INPUTS])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import torch
 from line_emulator import SUN, line_emulator
 
@@ -68,3 +71,23 @@ def test_titanium_oxide_is_an_input() -> None:
     labels = SUN.repeat(2, 1)
     labels[:, 0] = torch.tensor([4499.0, 4501.0])
     assert emulator.inputs(labels)[:, -1].tolist() == [1.0, 0.0]
+
+
+def test_the_error_is_larger_about_stars_where_it_was_and_usual_elsewhere() -> None:
+    pixels = len(line_emulator().mean)
+    # Three stars of ten times the usual mean square, one component each.
+    stars = torch.tensor([[6000.0, 4.0, 0.0]] * 3)
+    amplitude = float(torch.sqrt(torch.tensor(10.0 * 1e-6 * pixels)))
+    emulator = replace(
+        line_emulator(),
+        residual_basis=torch.eye(1, pixels),
+        residuals=torch.full((3, 1), amplitude),
+        residual_stars=stars,
+    )
+    here, far, cool = emulator.error_factor(torch.tensor([[6000.0, 4.0, 0.0], [5000.0, 2.0, -1.0], [4400.0, 4.0, 0.0]]))
+    # Three witnesses of 10 and one pseudo-witness of 1.
+    assert float(here) == pytest.approx((3 * 10 + 1) / 4, rel=1e-3)
+    assert float(far) == pytest.approx(1.0, abs=1e-3)
+    assert float(cool) == 1.0
+    assert float(emulator.error_factor(stars, others=True)[0]) == 1.0
+    assert float(line_emulator().error_factor(stars)[0]) == 1.0
