@@ -134,9 +134,9 @@ def draw_residuals(emulator: Emulator, labels: Floats, rng: np.random.Generator)
     for cool in (False, True):
         rows, there = (np.flatnonzero((t_eff < TIO_T_EFF_K) == cool) for t_eff in (labels[:, 0], known[:, 0]))
         there = there if len(there) else np.arange(len(known))
-        near = cKDTree(known[there] / _NEAR).query(labels[rows, :3] / _NEAR, k=min(_NEIGHBOURS, len(there)))[1]
-        near = near.reshape(len(rows), -1)
-        picked[rows] = there[near[np.arange(len(rows)), choice[rows] % near.shape[1]]]
+        k = min(_NEIGHBOURS, len(there))
+        near = cKDTree(known[there] / _NEAR).query(labels[rows, :3] / _NEAR, k=k)[1].reshape(len(rows), k)
+        picked[rows] = there[near[np.arange(len(rows)), choice[rows] % k]]
     return emulator.residuals[torch.from_numpy(picked)] * torch.from_numpy(sign).float()
 
 

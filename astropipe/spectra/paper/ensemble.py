@@ -74,7 +74,8 @@ def write_networks(
         for name, state in trained.states.items():
             for key, value in state.items():
                 artifact.write_array(f"weights/{name}|{key}", value.numpy())
-        names = [f"{name}|{key}" for name, state in trained.states.items() for key in state]
+        # In order: a state that comes from a checkpoint has another.
+        names = sorted(f"{name}|{key}" for name, state in trained.states.items() for key in state)
         architecture = {"kind": trained.kind, "groups": LABEL_GROUPS, "weights": [*_STANDARDS, *names]}
         artifact.write_text("architecture", json.dumps(architecture))
         curves = {name: [list(pair) for pair in curve] for name, curve in trained.curves.items()}
