@@ -113,7 +113,7 @@ class TrainConfig(Section):
     n_stars: int = Field(200_000, ge=100, description="stars on which the network learns what the processes say")
     epochs: int = Field(60, ge=1, description="how often it sees each of them")
     n_calibration: int = Field(
-        360, ge=0, description="last spectra of the grid, from which the network does not learn: they tell its errors"
+        360, ge=40, description="last spectra of the grid, from which the network does not learn: they tell its errors"
     )
     n_start: int = Field(
         120_000, ge=1000, description="simulated spectra on which the network that begins fits is trained"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -76,8 +76,9 @@ class Emulator:
         Principal components of what emulated spectra lack at stars that were not learned from; none if m is 0.
     residuals : Tensor, shape (c, m)
         Their coefficients at such stars.
-    residual_stars : Tensor, shape (c, 3)
-        t_eff in K, log_g and fe_h of these stars.
+    residual_stars : Tensor, shape (c, 4)
+        t_eff in K, log_g and fe_h of these stars, and the mean square of all that they lack over that which is usual at
+        their temperature.
     """
 
     centre: Tensor
@@ -155,7 +156,7 @@ class Emulator:
             The mean over stars of known error, weighted by their nearness, on the same side of the onset of TiO; drawn
             towards 1 where few are near.
         """
-        known = self.residual_stars
+        known, ratio = self.residual_stars[:, :3], self.residual_stars[:, 3]
         if not len(known):
             return torch.ones(len(stellar))
         distance = (((stellar[:, None] - known) / torch.tensor(_NEAR)) ** 2).sum(2)
@@ -163,13 +164,7 @@ class Emulator:
         weight = torch.exp(-0.5 * distance) * same
         if others:
             weight = torch.where(distance < _SAME, torch.zeros_like(weight), weight)
-        return (weight @ self._known_factors + 1.0) / (weight.sum(1) + 1.0)
-
-    @cached_property
-    def _known_factors(self) -> Tensor:
-        """Mean square error over the usual one at each star of known error, shape (c,)."""
-        usual = self.error(self.residual_stars[:, 0]).mean(1)
-        return (self.residuals**2).sum(1) / len(self.mean) / usual
+        return (weight @ ratio + 1.0) / (weight.sum(1) + 1.0)
 
     def inputs(self, labels: Tensor) -> Tensor:
         """Return the inputs of the network, shape (n, 19)."""
@@ -219,7 +214,7 @@ def no_calibration(n_pixels: int) -> dict[str, Tensor]:
         "inflation": torch.ones(2, N_INPUTS + 1),
         "residual_basis": torch.zeros(0, n_pixels),
         "residuals": torch.zeros(0, 0),
-        "residual_stars": torch.zeros(0, 3),
+        "residual_stars": torch.zeros(0, 4),
     }
 
 

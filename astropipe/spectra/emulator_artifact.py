@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import platform
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -16,7 +14,8 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.config.spectra import TrainConfig
-from astropipe.runtime.errors import InputError
+from astropipe.runtime.errors import InputError, InterruptedRunError
+from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.run import Run
 from astropipe.spectra.emulator import (
     INPUT_NAMES,
@@ -41,6 +40,7 @@ REGIONS = (
     ("above 5500 K", 5_500.0, 1e5, -1.0, 6.0),
 )
 _LEAST_SPECTRA = 200
+_LEAST_CALIBRATION = 40
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Grid:
         At `RESOLUTION`, in units of the continuum.
     learned, calibration, held_out : ndarray of bool, shape (n,)
         From which the network learns, which tell its errors, and which nothing may see but the scores.
+    index : ndarray of int, shape (n,)
+        Number of each star in the sequence of drawn labels.
     content_sha256 : str
         Of the artifact.
     """
@@ -64,6 +66,7 @@ class Grid:
     learned: NDArray[np.bool_]
     calibration: NDArray[np.bool_]
     held_out: NDArray[np.bool_]
+    index: NDArray[np.int64]
     content_sha256: str
 
 
@@ -90,7 +93,15 @@ def read_grid(path: Path, n_calibration: int = 0) -> Grid:
         held_out = np.asarray(table["held_out"], dtype=bool)[rows]
         calibration = np.zeros(len(rows), dtype=bool)
         calibration[np.flatnonzero(~held_out)[(~held_out).sum() - min(n_calibration, (~held_out).sum()) :]] = True
-        return Grid(labels[rows], spectra, ~held_out & ~calibration, calibration, held_out, artifact.content_sha256)
+        return Grid(
+            labels=labels[rows],
+            spectra=spectra,
+            learned=~held_out & ~calibration,
+            calibration=calibration,
+            held_out=held_out,
+            index=np.asarray(table["index"], dtype=np.int64)[rows],
+            content_sha256=artifact.content_sha256,
+        )
 
 
 def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
@@ -101,26 +112,35 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
     InputError
         If the grid has too few spectra.
     """
-    began = time.perf_counter()
     grid = read_grid(path, config.n_calibration)
+    if grid.calibration.sum() < _LEAST_CALIBRATION:
+        raise InputError(
+            f"{path}: {grid.calibration.sum()} spectra that are not held out; at least {_LEAST_CALIBRATION} are needed "
+            "to measure errors"
+        )
     network: dict[str, object]
     if config.emulator is None:
         emulator = _train_network(path, grid, config, run)
         network = {
             "settings": asdict(_settings(config)),
+            "seed": run.seed,
             "grid_content_sha256": grid.content_sha256,
             "spectra": int(grid.learned.sum()),
+            "last_index": int(grid.index[grid.learned].max()),
         }
     else:
-        with open_artifact(Path(config.emulator), "spectrum-emulator") as artifact:
-            described = json.loads(artifact.text("training"))
-        network = described.get("network", described)
-        emulator = read_emulator(Path(config.emulator))
-        emulator = replace(emulator, **no_calibration(len(emulator.mean)))
+        emulator, network = _kept_network(Path(config.emulator))
+        if int(str(network.get("last_index", -1))) >= int(grid.index[grid.calibration].min()):
+            raise InputError(
+                f"{path}: {config.emulator} learned from stars up to {network['last_index']}, and star "
+                f"{grid.index[grid.calibration].min()} is to tell its errors; lower spectra.train.n_calibration"
+            )
     known = grid.calibration
     emulator = replace(emulator, **measure_residuals(emulator, grid.labels[known], grid.spectra[known]))
     with run.progress("network that begins fits", 1, "of the work") as reporter:
-        start = train_start(emulator, StartSettings(n_spectra=config.n_start), seed=run.seed, report=reporter.update)
+        start = train_start(
+            emulator, StartSettings(n_spectra=config.n_start), seed=run.seed, report=_unless_stopped(reporter.update)
+        )
     start = StartNetwork.of_arrays(start.arrays())
     inflation = measure_inflation(emulator, start, grid.labels[known], grid.spectra[known], seed=run.seed)
     # As it will be read again: in half precision.
@@ -145,10 +165,9 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
             "seed": run.seed,
             "grid_content_sha256": grid.content_sha256,
             "calibration": int(known.sum()),
+            "first_calibration_index": int(grid.index[known].min()),
             "held_out": int(grid.held_out.sum()),
             "start_spectra": config.n_start,
-            "machine": platform.machine(),
-            "minutes": round((time.perf_counter() - began) / 60.0, 1),
         }
         new.write_text("training", json.dumps(training))
         domain = {
@@ -157,6 +176,28 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
         }
         new.write_text("domain", json.dumps(domain))
     return f"emulator of {network['spectra']} spectra, {n_parameters} parameters"
+
+
+def _kept_network(path: Path) -> tuple[Emulator, dict[str, object]]:
+    """Return an emulator without what is known of its errors, and the record of how its network was trained."""
+    with open_artifact(path, "spectrum-emulator") as artifact:
+        described = json.loads(artifact.text("training"))
+    record = described.get("network", described)
+    kept = ("settings", "seed", "grid_content_sha256", "spectra", "last_index")
+    emulator = read_emulator(path)
+    uncalibrated = replace(emulator, **no_calibration(len(emulator.mean)))
+    return uncalibrated, {name: record[name] for name in kept if name in record}
+
+
+def _unless_stopped(report: Callable[[float], None]) -> Callable[[float], None]:
+    """Return a report of progress that ends the training if a stop was requested."""
+
+    def checked(share: float) -> None:
+        if stop_requested():
+            raise InterruptedRunError("interrupted; the training of an emulator has no checkpoint: run again")
+        report(share)
+
+    return checked
 
 
 def _settings(config: TrainConfig) -> TrainingSettings:
@@ -175,11 +216,11 @@ def _train_network(path: Path, grid: Grid, config: TrainConfig, run: Run) -> Emu
         raise InputError(f"{path}: {len(labels)} spectra to learn from; at least {_LEAST_SPECTRA} are needed")
     settings = _settings(config)
     with run.progress("Gaussian processes", 1, "of the steps") as reporter:
-        teacher = fit_teacher(
-            labels, spectra, settings, seed=run.seed, report=lambda done, all_: reporter.update(done / all_)
-        )
+        told = _unless_stopped(reporter.update)
+        teacher = fit_teacher(labels, spectra, settings, seed=run.seed, report=lambda done, all_: told(done / all_))
     with run.progress("network", config.epochs, "epochs") as reporter:
-        emulator = teach(teacher, labels, settings, seed=run.seed, report=lambda done, _: reporter.update(done))
+        told = _unless_stopped(reporter.update)
+        emulator = teach(teacher, labels, settings, seed=run.seed, report=lambda done, _: told(done))
     return with_errors(emulator, teacher, labels, seed=run.seed)
 
 

@@ -83,7 +83,7 @@ def measure_inflation(
     Tensor, shape (2, 19)
         See `Emulator.inflation`. At least 1, and 1 where there are too few stars.
     """
-    fitter, view = Fitter(emulator, start), GivenSpectra(emulator, spectra)
+    fitter, view = Fitter(emulator, start, excess_coherence=1.0), GivenSpectra(emulator, spectra)
     stars = replace(draw_stars(Survey(), stream(seed, "spectra.train.inflation"), len(labels)), labels=labels)
     ratios = []
     with torch.no_grad():
@@ -114,7 +114,7 @@ def measure_inflation(
 
 
 def measure_residuals(
-    emulator: Emulator, labels: NDArray[np.float64], spectra: NDArray[np.floating], *, n_modes: int = 48
+    emulator: Emulator, labels: NDArray[np.float64], spectra: NDArray[np.floating], *, n_modes: int = 64
 ) -> dict[str, Tensor]:
     """Return what an emulator lacks at spectra that it has not learned from, as its fields keep it.
 
@@ -136,10 +136,16 @@ def measure_residuals(
     """
     with torch.no_grad():
         lacking = torch.from_numpy(np.asarray(spectra)).float() - emulator.spectra(torch.from_numpy(labels).float())
-    left, singular, basis = torch.linalg.svd(lacking, full_matrices=False)
-    kept = slice(0, n_modes)
+        usual = emulator.error(torch.from_numpy(labels[:, 0]).float()).mean(1)
+    square = (lacking**2).mean(1)
+    # In units of the star's own error: few cool stars, ten times as far off as others, would have all components.
+    basis = torch.linalg.svd(lacking / square.sqrt()[:, None], full_matrices=False)[2][:n_modes].contiguous()
+    kept = lacking @ basis.T
+    # What the components leave out is put back into their size.
+    share = (kept**2).sum(1) / lacking.shape[1] / square
+    stellar = torch.from_numpy(labels[:, :3]).float()
     return {
-        "residual_basis": basis[kept].contiguous(),
-        "residuals": left[:, kept] * singular[kept],
-        "residual_stars": torch.from_numpy(labels[:, :3]).float(),
+        "residual_basis": basis,
+        "residuals": kept / share.sqrt()[:, None],
+        "residual_stars": torch.cat([stellar, (square / usual)[:, None]], dim=1),
     }

@@ -86,6 +86,8 @@ class Fit:
         Number of pairs with weight, per arm.
     n_spikes : Tensor, shape (n,)
         Number of pairs taken out because they stand out upwards.
+    converged : Tensor, shape (n,)
+        Whether the steps became short.
     air_gain : Tensor, shape (n,)
         By how much wavelengths in air describe telluric oxygen better than such in vacuum, see `medium.MediumTest`.
     rv_peak : Tensor, shape (n,)
@@ -112,6 +114,7 @@ class Fit:
     chi2: Tensor
     n_used: Tensor
     n_spikes: Tensor
+    converged: Tensor
     air_gain: Tensor
     rv_peak: Tensor
     rv_red_blue: Tensor
@@ -150,10 +153,12 @@ class Fitter:
         Labels to spectra.
     start : StartNetwork
         Where fits begin.
+    excess_coherence : float
+        How often a misfit beyond all errors counts.
     """
 
-    def __init__(self, emulator: Emulator, start: StartNetwork) -> None:
-        self.emulator, self.start = emulator, start
+    def __init__(self, emulator: Emulator, start: StartNetwork, *, excess_coherence: float = _EXCESS_COHERENCE) -> None:
+        self.emulator, self.start, self.excess_coherence = emulator, start, excess_coherence
         self.view: Renderer = renderer(emulator, 2)
         self.search = Search(self.view)
         low, high = emulator.low, emulator.high
@@ -181,6 +186,7 @@ class Fitter:
         start = self.start(self.search(pairs)) if start is None else start
         rotation = start.v_sin_i_km_s[:, None] ** 2
         physical = torch.cat([start.labels, start.rv_km_s[:, None], rotation, start.spread_km2_s2], dim=1)
+        physical = torch.minimum(torch.maximum(physical, self._low), self._high)
         model = self._spectra(physical, pairs, derivatives=False).model
         # Continuum first: linear, given the lines.
         weights = self._weights(physical, pairs, torch.ones_like(pairs.flux))
@@ -198,7 +204,9 @@ class Fitter:
                 break
         assert linear is not None
         last = self._step(parameters, pairs, spikes, linear)
-        return self._finish(last.parameters, pairs, last.spikes, linear, scale, start)
+        converged = torch.ones(len(pairs), dtype=torch.bool)
+        converged[todo] = False
+        return self._finish(last.parameters, pairs, last.spikes, linear, scale, start, converged)
 
     def bound(self, physical: Tensor, pairs: Pairs) -> Tensor:
         """Return the Bayesian Cramer-Rao bounds of the physical parameters of stars, shape (n, N_PHYSICAL).
@@ -262,6 +270,7 @@ class Fitter:
         linear: Linear,
         scale: Tensor,
         start: Start,
+        converged: Tensor,
     ) -> Fit:
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False)
         model = state.model
@@ -287,6 +296,7 @@ class Fitter:
             chi2=torch.stack([part.sum(1) for part in square], dim=1),
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
+            converged=converged,
             air_gain=self._air_gain(parameters, pairs, residual, level * model),
             rv_peak=self._peak_velocity(parameters, pairs, level, weights),
             rv_red_blue=shift[:, 1] - shift[:, 0],
@@ -350,7 +360,7 @@ class Fitter:
         share = of_emulator / (of_emulator + of_excess).clamp_min(1e-30)
         factor = torch.ones(len(due), N_PHYSICAL)
         factor[:, : RV + 1] = self.emulator.inflation[(t_eff >= TIO_T_EFF_K).long()]
-        more = (share * factor + (1.0 - share) * _EXCESS_COHERENCE - 1.0).clamp_min(0.0).sqrt()
+        more = (share * factor + (1.0 - share) * self.excess_coherence - 1.0).clamp_min(0.0).sqrt()
         known = inverse[:, :N_PHYSICAL, :N_PHYSICAL]
         covariance = known + more[:, :, None] * due * more[:, None]
         return covariance, torch.diagonal(known, dim1=1, dim2=2).sqrt(), torch.diagonal(due, dim1=1, dim2=2)
@@ -460,8 +470,10 @@ def _scale(pairs: Pairs) -> Tensor:
     for flux, ivar in zip(pairs.flux.split(SIZES, dim=1), pairs.ivar.split(SIZES, dim=1), strict=True):
         mean = (flux * ivar).sum(1) / ivar.sum(1).clamp_min(1e-30)
         # An arm of noise has no level; its spread will do.
-        spread = (ivar.sum(1) / (ivar > 0).sum(1).clamp_min(1)).clamp_min(1e-30) ** -0.5
-        level = torch.where(mean > spread, mean, spread)
+        used = (ivar > 0).sum(1)
+        spread = (ivar.sum(1) / used.clamp_min(1)).clamp_min(1e-30) ** -0.5
+        # An arm of which nothing is seen has no level at all.
+        level = torch.where(used > 0, torch.where(mean > spread, mean, spread), torch.ones_like(mean))
         scales.append(level[:, None].expand_as(flux))
     return torch.cat(scales, dim=1)
 

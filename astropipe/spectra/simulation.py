@@ -126,7 +126,7 @@ def draw_residuals(emulator: Emulator, labels: Floats, rng: np.random.Generator)
     -------
     Tensor, shape (n, m)
     """
-    known = emulator.residual_stars.numpy()
+    known = emulator.residual_stars[:, :3].numpy()
     choice, sign = rng.integers(_NEIGHBOURS, size=len(labels)), rng.choice([-1.0, 1.0], size=(len(labels), 1))
     if not len(known):
         return torch.zeros(len(labels), len(emulator.residual_basis))

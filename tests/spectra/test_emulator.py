@@ -74,16 +74,9 @@ def test_titanium_oxide_is_an_input() -> None:
 
 
 def test_the_error_is_larger_about_stars_where_it_was_and_usual_elsewhere() -> None:
-    pixels = len(line_emulator().mean)
-    # Three stars of ten times the usual mean square, one component each.
+    # Three stars of ten times the usual mean square.
     stars = torch.tensor([[6000.0, 4.0, 0.0]] * 3)
-    amplitude = float(torch.sqrt(torch.tensor(10.0 * 1e-6 * pixels)))
-    emulator = replace(
-        line_emulator(),
-        residual_basis=torch.eye(1, pixels),
-        residuals=torch.full((3, 1), amplitude),
-        residual_stars=stars,
-    )
+    emulator = replace(line_emulator(), residual_stars=torch.cat([stars, torch.full((3, 1), 10.0)], dim=1))
     here, far, cool = emulator.error_factor(torch.tensor([[6000.0, 4.0, 0.0], [5000.0, 2.0, -1.0], [4400.0, 4.0, 0.0]]))
     # Three witnesses of 10 and one pseudo-witness of 1.
     assert float(here) == pytest.approx((3 * 10 + 1) / 4, rel=1e-3)
