@@ -80,7 +80,7 @@ bench-spectra: $(READY) ## coverage, precision, masks, velocities, strange spect
 
 # RRNet and StarNet, one network of each group of labels; the published ensemble has six of them.
 BASELINES := results-baselines
-$(BASELINES)/survey.h5: $(READY)
+$(BASELINES)/survey.h5: astropipe/weights/spectra-emulator.h5 | $(READY)
 	$(BIN)/astropipe spectra simulate --seed 101 --output $@ --force --set spectra.simulate.n_spectra=11200 \
 	  --set spectra.simulate.missing_arm_rate=0 --set spectra.simulate.gap_rate=0 \
 	  --set spectra.simulate.air_mass_low=0 --set spectra.simulate.air_mass_high=0 --set spectra.simulate.model_error=false

@@ -1,12 +1,12 @@
 """How good, how honest and how fast the labels of stars are, on simulated spectra: the tables of docs/spectra.md.
 
-python benchmarks/bench_spectra.py [--n 4000] [--parts emulator,labels,masks,velocity,strange,speed]
+python benchmarks/bench_spectra.py [--n 2000] [--parts emulator,labels,masks,velocity,strange,speed]
 python benchmarks/bench_spectra.py --parts heldout --grid grid.h5
 python benchmarks/bench_spectra.py --parts networks --networks rrnet.h5 starnet.h5
 
 ``heldout`` takes spectra of the synthetic grid that no training has seen, so that the error of the emulator is part of
 the test; it needs the grid (workflows/grid.smk). ``networks`` needs the baselines, which
-`make spectra-baselines` trains.
+`make bench-spectra-networks` trains.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ PARTS = {
 def main() -> None:
     """Run the parts asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--n", type=int, default=4000)
+    parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--grid", type=Path)
     parser.add_argument("--networks", type=Path, nargs="+", default=[])
     parser.add_argument("--parts", default="emulator,labels,masks,velocity,strange,speed")

@@ -8,17 +8,19 @@ from dataclasses import replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from spectra_sets import SEED, THREADS, survey, write_table
+from spectra_sets import SEED, THREADS, simulated, survey, write_table
 
 from astropipe.spectra import prediction
 from astropipe.spectra.emulator import read_emulator
 from astropipe.spectra.fitting import Fitter
+from astropipe.spectra.flags import LOW_SNR_LIMIT
 from astropipe.spectra.instrument import Damage, Recorded, observe
 from astropipe.spectra.medium import AIR_SHIFT_KM_S
-from astropipe.spectra.pixels import SPEED_OF_LIGHT_KM_S, arm_slices, wavelengths_a
+from astropipe.spectra.pixels import N_PIXELS, SPEED_OF_LIGHT_KM_S, arm_slices, wavelengths_a
 from astropipe.spectra.prediction import Rows
 from astropipe.spectra.rendering import renderer
-from astropipe.spectra.simulation import Stars, broadening_variance, draw_stars
+from astropipe.spectra.simulation import Stars, broadening_variance, draw_residuals, draw_stars
+from astropipe.spectra.sources import median_snr, quality_flags
 from astropipe.spectra.wavelengths import refractive_index
 
 SNR = (20.0, 50.0, 100.0)
@@ -46,12 +48,14 @@ def auroc(strange: NDArray[np.float64], normal: NDArray[np.float64]) -> float:
 
 
 def _seen(stars: Stars, rv: NDArray[np.float64], v_sin_i: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return spectra at a velocity and rotation, with the errors of the emulator that simulated surveys have."""
     emulator, view = read_emulator(), renderer(read_emulator())
     transfer = view.transfer(
         torch.from_numpy(rv).float(), torch.from_numpy(v_sin_i).float(), broadening_variance(stars)
     )
     coefficients = emulator.coefficients(torch.from_numpy(stars.labels).float())
-    return np.asarray(view.pixels(view.transforms(coefficients) * transfer.factor).numpy())
+    residuals = draw_residuals(emulator, stars.labels, np.random.default_rng(SEED))
+    return np.asarray(view.pixels(view.transforms(coefficients, residuals) * transfer.factor).numpy())
 
 
 def _in_air(stars: Stars) -> NDArray[np.float32]:
@@ -62,6 +66,18 @@ def _in_air(stars: Stars) -> NDArray[np.float32]:
         moved = stars.rv_km_s - SPEED_OF_LIGHT_KM_S * (index - 1.0)
         arms.append(_seen(stars, moved, stars.v_sin_i_km_s)[:, place])
     return np.concatenate(arms, axis=1)
+
+
+def _faint(n: int) -> list[str]:
+    """Return the row of spectra that are too faint, whose S/N is measured, against spectra of twice the limit."""
+    measured = []
+    for snr in (FAINT_SNR, 2.0 * LOW_SNR_LIMIT):
+        recorded = simulated(survey(snr), n)[1]
+        measured.append(median_snr(recorded.flux, recorded.ivar))
+    faint, enough = (1.0 / np.maximum(values.max(axis=1), 1e-3) for values in measured)
+    flagged = quality_flags(np.ones((n, N_PIXELS), dtype=np.float32), measured[0]) != 0
+    return [f"{FAINT_SNR:g}", f"too faint, against S/N {2 * LOW_SNR_LIMIT:g}", f"{auroc(faint, enough):.3f}",
+            f"{100 * np.mean(flagged):.0f} %"]  # fmt: skip
 
 
 def strange(fitter: Fitter, options: argparse.Namespace) -> None:
@@ -105,5 +121,6 @@ def strange(fitter: Fitter, options: argparse.Namespace) -> None:
             flagged = 100 * np.mean(rows.flags != 0)
             lines.append([f"{snr:.0f}", name, f"{auroc(score(rows), base):.3f}", f"{flagged:.0f} %"])
         lines.append([f"{snr:.0f}", "single stars", "", f"{100 * np.mean(normal.flags != 0):.1f} %"])
+    lines.append(_faint(n))
     head = ["S/N", "what", "AUROC", "flagged"]
     write_table("strange", f"Strange spectra, {n} for each S/N", head, lines)

@@ -209,8 +209,9 @@ class Jobs:
         return [self._emulator(survey_settings(self.config, wildcards.sample).emulator)]
 
     def get_predict_emulator(self, wildcards: Wildcards) -> list[str]:
-        """Return the emulator with which spectra are fitted."""
-        return [self._emulator(predict_settings(self.config, wildcards.sample).emulator)]
+        """Return the trained models with which spectra are read."""
+        settings = predict_settings(self.config, wildcards.sample)
+        return [self._emulator(settings.emulator), *([] if settings.network is None else [settings.network])]
 
     def _emulator(self, name: str | None) -> str:
         return relative(weights_file("spectra-emulator.h5")) if name is None else name
@@ -225,7 +226,7 @@ class Jobs:
 
     def get_examples_options(self, wildcards: Wildcards) -> str:
         """Return the settings of ``astropipe spectra predict`` and the chunk for the figure of example spectra."""
-        settings = predict_settings(self.config, wildcards.sample).model_copy(update={"models": True})
+        settings = predict_settings(self.config, wildcards.sample).model_copy(update={"models": True, "network": None})
         chunks = max(1, survey_settings(self.config, wildcards.sample).n_spectra // _EXAMPLES)
         return f"{as_job_options('spectra.predict', settings)} --chunk 1/{chunks}"
 

@@ -195,7 +195,7 @@ def label_precision(artifacts: Sequence[Artifact]) -> Figure:
             bound.append(np.sqrt(np.mean(bounds[name][inside] ** 2)))
         axes.errorbar(centre, rms, yerr=spread, fmt="o", ms=3, color=COLOURS[0], label="rms of predicted - true")
         axes.plot(centre, told, color=COLOURS[2], label="standard error of the catalog")
-        axes.plot(centre, bound, color=COLOURS[1], ls="--", label="bound: Fisher matrix and prior")
+        axes.plot(centre, bound, color=COLOURS[1], ls="--", label="Fisher matrix and prior")
         axes.set(xscale="log", yscale="log", title=text)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.xaxis.set_minor_formatter("")

@@ -85,6 +85,10 @@ def quality(truth: Table, found: Table, snr_edges: Sequence[float]) -> list[Meas
 
 
 def _measures(name: str, where: str, error: NDArray[Any], sigma: NDArray[Any], unit: str) -> list[Measure]:
+    known = np.isfinite(error) & np.isfinite(sigma)
+    if not known.any():
+        return []
+    error, sigma = error[known], sigma[known]
     n = len(error)
     rms = float(np.sqrt(np.mean(error**2)))
     rows: list[Measure] = [

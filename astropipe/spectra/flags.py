@@ -40,6 +40,8 @@ class SpectrumFlag(IntFlag):
     COSMIC_RAYS = 1 << 12, "many pixels stand out upwards: cosmic rays or emission"
     MASKED_MUCH = 1 << 13, "less than half of the pixels are usable"
     ASYMMETRIC = 1 << 14, "lines are asymmetric, as those of two stars are: the radial velocity is that of their peak"
+    NOT_CONVERGED = 1 << 15, "the fit ended before its steps became short: labels and errors are not to be trusted"
+    NOT_FOR_NETWORK = 1 << 16, "labels were asked of a published network, which takes no missing arm or long gap: none"
 
     def __new__(cls, value: int, meaning: str = "") -> Self:
         """Make a member with its meaning."""

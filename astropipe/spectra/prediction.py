@@ -35,6 +35,8 @@ SPIKE_LIMIT = 12
 AIR_GAIN_LIMIT = 10.0
 # In km/s, and in standard errors of the velocity.
 ASYMMETRY_LIMIT_KM_S, ASYMMETRY_SIGNIFICANCE = 1.5, 5.0
+# Flux in units of its median.
+_BEYOND_MEASURE = 1e5
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ def predict(
     Rows
         Spectra with too few usable pixels have labels that are not a number, and flags.
     """
-    flux = np.where(np.isfinite(flux), flux, 0.0)
-    ivar = np.where(np.isfinite(ivar) & (ivar > 0.0), ivar, 0.0)
+    if not len(flux):
+        return nothing(0, 0, flux.shape[1] if models else 0)
+    flux, ivar = usable_pixels(flux, ivar)
 
     def part(start: int) -> Rows:
         return _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH], models)
@@ -92,6 +95,21 @@ def predict(
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         parts = list(pool.map(part, range(0, len(flux), BATCH)))
     return Rows(*(np.concatenate([getattr(each, name) for each in parts]) for name in Rows.__dataclass_fields__))
+
+
+def usable_pixels(
+    flux: NDArray[np.floating], ivar: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return spectra with flux and inverse variance 0 where they are not finite, or beyond all measure.
+
+    A single damaged number would otherwise overflow in single precision and take its whole batch along.
+    """
+    used = np.isfinite(flux) & np.isfinite(ivar) & (ivar > 0.0)
+    level = np.zeros(len(flux))
+    for row in np.flatnonzero(used.any(axis=1)):
+        level[row] = np.median(np.abs(flux[row, used[row]]))
+    used &= np.abs(np.where(used, flux, 0.0)) <= np.where(level > 0.0, _BEYOND_MEASURE * level, np.inf)[:, None]
+    return np.where(used, flux, 0.0), np.where(used, ivar, 0.0)
 
 
 def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
@@ -207,6 +225,7 @@ def _flags(emulator: Emulator, fit: Fit, chi2: Tensor, second: Tensor, broadenin
         (SpectrumFlag.BROADENED, broadening > V_SIN_I_LIMIT_KM_S),
         (SpectrumFlag.RV_UNCERTAIN, (rv_err > RV_ERR_LIMIT_KM_S) | (second > SECOND_VELOCITY_LIMIT)),
         (SpectrumFlag.ASYMMETRIC, asymmetric),
+        (SpectrumFlag.NOT_CONVERGED, ~fit.converged),
         (SpectrumFlag.AIR_WAVELENGTHS, fit.air_gain > AIR_GAIN_LIMIT),
         (SpectrumFlag.COSMIC_RAYS, fit.n_spikes > SPIKE_LIMIT),
     )

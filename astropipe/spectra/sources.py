@@ -133,14 +133,24 @@ def batches(
         index, row = stop, 0
 
 
+def check_pixels(path: Path, wavelength_a: NDArray[np.floating]) -> None:
+    """See that the wavelengths of an artifact are those of the pixels of this stage.
+
+    Raises
+    ------
+    ArtifactError
+        If they are not.
+    """
+    if wavelength_a.shape != (N_PIXELS,) or np.max(np.abs(wavelength_a / wavelengths_a() - 1.0)) > _SAME_PIXELS:
+        raise ArtifactError(
+            f"{path}: its {len(wavelength_a)} wavelengths are not the {N_PIXELS} pixels of this stage; give "
+            "spectra on other pixels as tables or arrays, which are put on them"
+        )
+
+
 def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
     with open_artifact(path, "spectra") as artifact:
-        wavelength = np.asarray(artifact.file["wavelength"])
-        if wavelength.shape != (N_PIXELS,) or np.max(np.abs(wavelength / wavelengths_a() - 1.0)) > _SAME_PIXELS:
-            raise ArtifactError(
-                f"{path}: its {len(wavelength)} wavelengths are not the {N_PIXELS} pixels of this stage; give "
-                "spectra on other pixels as tables or arrays, which are put on them"
-            )
+        check_pixels(path, np.asarray(artifact.file["wavelength"]))
         ids = [str(each) for each in artifact.table()["id"]]
         first, last, _ = rows.indices(len(ids))
         for begin in range(first + skip, last, BLOCK):
@@ -151,7 +161,7 @@ def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
                 mask = np.asarray(artifact.file["mask"][begin:end])
             bad = mask | ~np.isfinite(flux) | ~np.isfinite(ivar) | ~(ivar > 0.0)
             flux, ivar = np.where(bad, np.float32(0.0), flux), np.where(bad, np.float32(0.0), ivar)
-            snr = _snr(flux, ivar)
+            snr = median_snr(flux, ivar)
             n = end - begin
             yield Batch(
                 ids=ids[begin:end],
@@ -160,13 +170,13 @@ def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
                 flux=flux,
                 ivar=ivar,
                 snr=snr,
-                flags=_flags(ivar, snr),
+                flags=quality_flags(ivar, snr),
                 faults=[],
                 done=(0, end - first),
             )
 
 
-def _snr(flux: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.float64]:
+def median_snr(flux: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.float64]:
     """Median S/N per usable pixel of each arm, 0 without any, shape (n, 2)."""
     ratio = np.where(ivar > 0.0, flux * np.sqrt(ivar), np.nan)
     result = np.zeros((len(flux), len(OBSERVED)))
@@ -176,7 +186,8 @@ def _snr(flux: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.flo
     return result
 
 
-def _flags(ivar: NDArray[np.float32], snr: NDArray[np.float64]) -> NDArray[np.int64]:
+def quality_flags(ivar: NDArray[np.float32], snr: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the flags LOW_SNR, MISSING_BLUE and MISSING_RED of spectra, shape (n,)."""
     flags = np.where((snr >= LOW_SNR_LIMIT).any(axis=1), 0, int(SpectrumFlag.LOW_SNR))
     for flag, place in zip((SpectrumFlag.MISSING_BLUE, SpectrumFlag.MISSING_RED), arm_slices().values(), strict=True):
         flags |= np.where((ivar[:, place] > 0.0).any(axis=1), 0, int(flag))

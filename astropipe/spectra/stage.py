@@ -185,7 +185,11 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     emulator_file = _emulator_file(config.emulator)
     network_file = [] if config.network is None else [Path(config.network)]
     provenance = Provenance.of_run(
-        "spectra.predict", config, run, inputs=[*paths, emulator_file, *network_file], citations=_CITATIONS
+        "spectra.predict",
+        config,
+        run,
+        inputs=[*paths, emulator_file, *network_file],
+        citations=(*_CITATIONS, "Xiong2022", "Fabbro2018") if network_file else _CITATIONS,
     )
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     catalog = CatalogRows(checkpoint.load())
@@ -210,7 +214,8 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     unreadable = int(np.count_nonzero(arrays["flags"] & SpectrumFlag.UNREADABLE))
     if unreadable == len(catalog):
         raise InputError(f"none of the {unreadable} files could be read; the first is {paths[0]}, see the warnings")
-    with create_artifact(output, "stellar-catalog", title="Stellar labels", provenance=provenance) as artifact:
+    title = "Stellar labels" if config.network is None else f"Stellar labels by {Path(config.network).stem}"
+    with create_artifact(output, "stellar-catalog", title=title, provenance=provenance) as artifact:
         artifact.write_table(catalog_table(arrays))
         for name in ("information", "bound"):
             artifact.write_array(name, arrays[name])

@@ -32,7 +32,7 @@ class StartSettings:
 
     n_components: int = 48
     n_clean: int = 6_000
-    n_spectra: int = 60_000
+    n_spectra: int = 120_000
     hidden: tuple[int, ...] = (192, 192)
     epochs: int = 40
     batch: int = 256

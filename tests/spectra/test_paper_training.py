@@ -115,7 +115,7 @@ def test_spectra_without_an_arm_have_no_labels_by_a_network(networks: Path, tmp_
     stage.predict([survey], tmp_path / "stars.h5", PredictConfig(network=str(networks)), Run())
     with open_artifact(tmp_path / "stars.h5") as artifact:
         table = artifact.table()
-    assert np.all(np.asarray(table["flags"]) & SpectrumFlag.FEW_PIXELS)
+    assert np.all(np.asarray(table["flags"]) & SpectrumFlag.NOT_FOR_NETWORK)
     assert np.isnan(table["t_eff"].value).all()
 
 

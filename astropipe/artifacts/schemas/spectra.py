@@ -124,7 +124,7 @@ SCHEMAS = (
             ),
             Field(
                 "bound",
-                "standard errors by noise and prior alone, without errors of the model; t_eff in K",
+                "standard errors if misfits were independent from pixel to pixel: Fisher matrix and prior; t_eff in K",
                 dims=("star", "label"),
                 required=False,
             ),

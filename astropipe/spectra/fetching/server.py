@@ -22,12 +22,13 @@ from astropipe.runtime.errors import InputError, UsageError
 
 # The largest files, of targets with many exposures, have a few megabytes.
 _LARGEST_BYTES = 100_000_000
+_REFUSED = (401, 403, 429, 500, 502, 503, 504)
 _BEGINNINGS = (b"SIMPLE  =", b"\x1f\x8b")
 _LATER = "run the same command again later"
 
 
 class UnreachableError(InputError):
-    """The server did not answer, which says nothing about the spectrum that was asked for."""
+    """The server did not answer, or refuses whatever it is asked for: this says nothing about the spectrum."""
 
 
 @dataclass
@@ -93,7 +94,9 @@ class Server:
                 body, size = response.read(_LARGEST_BYTES + 1), response.headers.get("Content-Length")
         except urllib.error.HTTPError as error:
             error.close()
-            raise InputError(self._hidden(f"HTTP {error.code} {error.reason}; {self._remedy(error.code)}")) from None
+            # Another spectrum would be refused, too.
+            kind = UnreachableError if error.code in _REFUSED else InputError
+            raise kind(self._hidden(f"HTTP {error.code} {error.reason}; {self._remedy(error.code)}")) from None
         except http.client.IncompleteRead as error:
             raise InputError(f"broken off after {len(error.partial)} bytes; {_LATER}") from None
         except (OSError, http.client.HTTPException) as error:

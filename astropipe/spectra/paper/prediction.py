@@ -11,7 +11,7 @@ from astropipe.spectra.flags import MIN_USABLE_PIXELS, SpectrumFlag
 from astropipe.spectra.pairs import pair
 from astropipe.spectra.paper.ensemble import NetworkEnsemble
 from astropipe.spectra.paper.samples import network_inputs
-from astropipe.spectra.prediction import Rows, nothing
+from astropipe.spectra.prediction import Rows, nothing, usable_pixels
 
 
 def predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
@@ -30,10 +30,9 @@ def predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating
     -------
     Rows
         Labels, errors and velocity; what networks do not know is not a number. Spectra that they cannot take, of which
-        an arm is missing or masked by more than a tenth, have the flag FEW_PIXELS and no labels.
+        an arm is missing or masked by more than a tenth, have the flag NOT_FOR_NETWORK and no labels.
     """
-    flux = np.where(np.isfinite(flux), flux, 0.0)
-    ivar = np.where(np.isfinite(ivar) & (ivar > 0.0), ivar, 0.0)
+    flux, ivar = usable_pixels(flux, ivar)
     rows = nothing(len(flux), 0)
     enough = np.count_nonzero(ivar, axis=1) >= MIN_USABLE_PIXELS
     if enough.any():
@@ -44,5 +43,6 @@ def predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating
     inputs, usable[enough] = network_inputs(flux[enough], ivar[enough], rows.rv[enough])
     if usable.any():
         rows.labels[usable], rows.errors[usable] = ensemble.predict(inputs[usable[enough]])
-    rows.flags[~usable] |= SpectrumFlag.FEW_PIXELS
+    rows.flags[~usable] |= SpectrumFlag.NOT_FOR_NETWORK
+    rows.flags[~enough] |= SpectrumFlag.FEW_PIXELS
     return rows

@@ -17,6 +17,8 @@ from astropipe.spectra.labels import LABELS
 from astropipe.spectra.paper.ensemble import NetworkEnsemble, write_networks
 from astropipe.spectra.paper.samples import network_inputs
 from astropipe.spectra.paper.training import Schedule, split_rows, train_networks
+from astropipe.spectra.prediction import usable_pixels
+from astropipe.spectra.sources import check_pixels
 
 _CITATIONS = {"rrnet": ("Xiong2022",), "starnet": ("Fabbro2018", "Xiong2022")}
 _LEAST_SPECTRA = 20
@@ -45,6 +47,7 @@ def read_samples(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """
     with open_artifact(path, "spectra") as artifact:
         table = artifact.table()
+        check_pixels(path, np.asarray(artifact.file["wavelength"]))
         missing = [name for name in (*(label.name for label in LABELS), "rv") if name not in table.colnames]
         if missing:
             raise InputError(
@@ -56,8 +59,10 @@ def read_samples(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         parts = []
         for start in range(0, len(table), _READ_TOGETHER):
             rows = slice(start, start + _READ_TOGETHER)
-            parts.append(network_inputs(artifact.file["flux"][rows], artifact.file["ivar"][rows], np.asarray(rv[rows])))
+            ivar = np.where(artifact.file["mask"][rows], 0.0, artifact.file["ivar"][rows])
+            parts.append(network_inputs(*usable_pixels(artifact.file["flux"][rows], ivar), np.asarray(rv[rows])))
     inputs, usable = (np.concatenate(values) for values in zip(*parts, strict=True))
+    usable &= np.isfinite(labels).all(axis=1)
     if usable.sum() < _LEAST_SPECTRA:
         raise InputError(
             f"{path}: {usable.sum()} of {len(usable)} spectra can be used, at least {_LEAST_SPECTRA} are needed; the "
