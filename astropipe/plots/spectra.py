@@ -229,7 +229,7 @@ def _panels() -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(2.4 * _N_COLUMNS, 2.2 * rows))
     grid = list(figure.subplots(rows, _N_COLUMNS).flat)
     for axes in grid:
-        axes.tick_params(labelsize=7)
+        axes.tick_params(which="both", labelsize=7)
         axes.title.set_fontsize(9)
     for axes in grid[len(_LABELS) :]:
         axes.set_axis_off()
