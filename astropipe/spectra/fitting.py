@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -451,8 +452,9 @@ class Fitter:
         return precision, gradient
 
 
+@lru_cache(maxsize=2)
 def read_fitter(path: Path | None = None) -> Fitter:
-    """Return the fitter of a ``spectrum-emulator`` artifact; of the shipped one where no path is given."""
+    """Return the fitter, made once, of a ``spectrum-emulator`` artifact; of the shipped one where no path is given."""
     return Fitter(read_emulator(path), read_start(path))
 
 
