@@ -151,7 +151,10 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
     scores += emulator_scores(emulator, grid.labels[grid.held_out], grid.spectra[grid.held_out])
     # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
     # what is made with the emulator can then be verified back to its beginning.
-    provenance = Provenance.of_run("spectra.train", config, run, citations=citations)
+    # Neither is the emulator whose network was kept: its record is taken over, its folder is not.
+    kept = None if config.emulator is None else Path(config.emulator).name
+    recorded = config.model_copy(update={"emulator": kept})
+    provenance = Provenance.of_run("spectra.train", recorded, run, citations=citations)
     arrays = emulator.arrays() | start.arrays()
     with create_artifact(
         output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance

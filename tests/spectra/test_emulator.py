@@ -9,7 +9,9 @@ import pytest
 import torch
 from line_emulator import SUN, line_emulator
 
-from astropipe.spectra.emulator import INPUT_NAMES, Emulator, features
+from astropipe.artifacts import open_artifact
+from astropipe.runtime.shipped import weights_file
+from astropipe.spectra.emulator import INPUT_NAMES, SHIPPED, Emulator, features
 
 
 def _stars(n: int = 5) -> torch.Tensor:
@@ -71,6 +73,13 @@ def test_titanium_oxide_is_an_input() -> None:
     labels = SUN.repeat(2, 1)
     labels[:, 0] = torch.tensor([4499.0, 4501.0])
     assert emulator.inputs(labels)[:, -1].tolist() == [1.0, 0.0]
+
+
+def test_what_is_shipped_names_no_folder_of_the_machine_that_made_it() -> None:
+    with open_artifact(weights_file(SHIPPED), "spectrum-emulator") as artifact:
+        record = artifact.provenance
+    assert "/" not in record.command
+    assert "/" not in str(record.config["spectra"]["train"]["emulator"])
 
 
 def test_the_error_is_larger_about_stars_where_it_was_and_usual_elsewhere() -> None:
