@@ -93,4 +93,4 @@ def test_a_small_training_learns_temperatures() -> None:
     with torch.no_grad():
         found = network(fitter.search(pair(recorded.flux, recorded.ivar)))
     t_eff = stars.labels[:, 0]
-    assert np.corrcoef(found.labels[:, 0].numpy(), t_eff)[0, 1] > 0.85
+    assert np.corrcoef(found.labels[:, 0].numpy(), t_eff)[0, 1] > 0.9
