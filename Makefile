@@ -21,7 +21,7 @@ help: ## show this help
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "astropipe needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[nbody,training,spectra,inference,workflow,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[nbody,training,spectra,morphology,inference,workflow,dev]'
 	@touch $@
 
 catalogs: $(READY) ## run the workflow: catalogs, figures and the report, by default into results/
