@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -54,11 +54,10 @@ class Stamps:
     def rows(self, place: slice | NDArray[np.intp] | NDArray[np.bool_]) -> Stamps:
         """Return some of the galaxies."""
         wanted = np.arange(len(self))[place]
-        return Stamps(
-            [self.ids[i] for i in wanted],
-            *(
-                getattr(self, name)[place]
-                for name in ("images", "masks", "sky_rms", "pixel_scale_arcsec", "psf_fwhm_arcsec", "flags")
-            ),
-            columns={name: values[place] for name, values in self.columns.items()},
+        names = ("images", "masks", "sky_rms", "pixel_scale_arcsec", "psf_fwhm_arcsec", "flags")
+        return replace(
+            self,
+            ids=[self.ids[i] for i in wanted],
+            columns={name: values[wanted] for name, values in self.columns.items()},
+            **{name: getattr(self, name)[wanted] for name in names},
         )

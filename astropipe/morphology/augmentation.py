@@ -1,0 +1,129 @@
+"""Rendered galaxies as many telescopes would see them: what the encoder learns to look through.
+
+A view turns, mirrors, scales and shifts a galaxy, adds companions and stars, blurs it, adds noise with or without
+correlation, loses a part, and stretches it as surveys and picture-makers do.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from astropipe.morphology.standard import RADII_IN_VIEW, SOFTENING_IN_SKY_RMS, stretched, turned_and_scaled
+
+
+def uniform(n: int, low: float, high: float, rng: torch.Generator) -> torch.Tensor:
+    """Return uniform random numbers, shape (n,)."""
+    return low + (high - low) * torch.rand(n, generator=rng)
+
+
+def log_uniform(n: int, low: float, high: float, rng: torch.Generator) -> torch.Tensor:
+    """Return random numbers whose logarithm is uniform, shape (n,)."""
+    return torch.exp(uniform(n, math.log(low), math.log(high), rng))
+
+
+def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Generator) -> torch.Tensor:
+    """Return one random view of each galaxy, as the network sees it.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, rows, rows)
+        Galaxies without noise, of unit flux.
+    r50_px : Tensor, shape (n,)
+        Their half-light radii.
+    size : int
+        Rows and columns of the views.
+    rng : torch.Generator
+        All that is random.
+
+    Returns
+    -------
+    Tensor, shape (n, size, size)
+        See `astropipe.morphology.standard.stretched`.
+    """
+    n = len(images)
+    r50 = size / (2 * RADII_IN_VIEW) / log_uniform(n, 0.75, 1.3, rng)
+    scale = r50_px / r50
+    shift = torch.randn(n, 2, generator=rng) * (0.06 * r50_px)[:, None]
+    seen = (
+        turned_and_scaled(
+            images,
+            size,
+            scale,
+            angle=uniform(n, 0.0, 2 * math.pi, rng),
+            flip=torch.sign(torch.rand(n, generator=rng) - 0.5),
+            centre=shift,
+        )
+        * (scale**2)[:, None, None]
+    )
+    seen = seen + _companions(images, r50_px, r50, size, rng)
+    seen = _recorded(seen, r50, size, rng)
+    return _displayed(*seen, rng)
+
+
+def _companions(
+    images: torch.Tensor, r50_px: torch.Tensor, r50: torch.Tensor, size: int, rng: torch.Generator
+) -> torch.Tensor:
+    """Return smaller galaxies of the same batch beside a third of the galaxies."""
+    n = len(images)
+    other = torch.randperm(n, generator=rng)
+    smaller = log_uniform(n, 0.12, 0.5, rng)
+    scale = r50_px[other] / (r50 * smaller)
+    apart, turn = r50 * uniform(n, 1.6, 3.2, rng), uniform(n, 0.0, 2 * math.pi, rng)
+    place = torch.stack((torch.cos(turn), torch.sin(turn)), dim=1) * (apart * scale)[:, None]
+    light = log_uniform(n, 0.01, 0.5, rng) * (torch.rand(n, generator=rng) < 0.35)
+    beside = turned_and_scaled(images[other], size, scale, centre=-place)
+    return beside * (light * scale**2)[:, None, None]
+
+
+def _recorded(
+    images: torch.Tensor, r50: torch.Tensor, size: int, rng: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return blurred images with noise, and the standard deviation of the noise of each."""
+    n = len(images)
+    k2 = torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size)[None, :] ** 2
+    sigma = (log_uniform(n, 0.06, 0.9, rng) * r50 / 2.355)[:, None, None]
+    exponent = torch.where(torch.rand(n, generator=rng) < 0.5, 1.0, 5 / 6)[:, None, None]
+    blur = torch.exp(-((2 * math.pi**2 * sigma**2 * k2) ** exponent))
+    # Noise of pixels larger than those of the view, or of images that were resampled, is correlated.
+    correlation = uniform(n, 0.0, 1.3, rng)[:, None, None]
+    colour = torch.exp(-2 * math.pi**2 * correlation**2 * k2)
+    noise = torch.fft.irfft2(torch.fft.rfft2(torch.randn(n, size, size, generator=rng)) * colour, s=(size, size))
+    noise = noise / noise.std(dim=(1, 2), keepdim=True)
+    snr = log_uniform(n, 12.0, 1000.0, rng)
+    sky_rms = 0.5 / (snr * math.sqrt(math.pi) * r50)
+    blurred = torch.fft.irfft2(torch.fft.rfft2(images) * blur, s=(size, size))
+    # Photons of the galaxy itself make noise too where it is much brighter than the sky.
+    photons = torch.clamp(blurred, min=0.0) * (sky_rms / log_uniform(n, 3.0, 300.0, rng))[:, None, None]
+    level = torch.sqrt(sky_rms[:, None, None] ** 2 + photons)
+    offset = (0.15 * torch.randn(n, generator=rng) * sky_rms)[:, None, None]
+    return blurred + level * noise + offset, sky_rms
+
+
+def _displayed(images: torch.Tensor, sky_rms: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Return images stretched by arcsinh of the noise, or anything between that and a linear picture."""
+    n = len(images)
+    images = _holes(images, rng)
+    softening = (
+        sky_rms
+        * SOFTENING_IN_SKY_RMS
+        * torch.where(torch.rand(n, generator=rng) < 0.5, 1.0, log_uniform(n, 0.3, 30.0, rng))
+    )
+    shown = stretched(images, softening)
+    # Pictures: the sky cut at black, the core at white.
+    cut = torch.where(torch.rand(n, generator=rng) < 0.2, 0.0, -1.0)[:, None, None]
+    white = torch.where(torch.rand(n, generator=rng) < 0.2, uniform(n, 0.6, 1.0, rng), 1.2)[:, None, None]
+    bright = torch.clamp(white, max=1.0)
+    return torch.minimum(torch.maximum(shown, cut), white) / bright
+
+
+def _holes(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    """Fill a round part of some images by the part opposite, as the mask of a neighbour is filled."""
+    n, size = len(images), images.shape[-1]
+    turn, apart = uniform(n, 0.0, 2 * math.pi, rng), size * uniform(n, 0.22, 0.5, rng)
+    radius = size * uniform(n, 0.04, 0.18, rng) * (torch.rand(n, generator=rng) < 0.25)
+    axis = torch.arange(size) - (size - 1) / 2
+    x, y = apart * torch.cos(turn), apart * torch.sin(turn)
+    distance2 = (axis[None, None, :] - x[:, None, None]) ** 2 + (axis[None, :, None] - y[:, None, None]) ** 2
+    return torch.where(distance2 < radius[:, None, None] ** 2, images.flip(1, 2), images)

@@ -1,0 +1,1 @@
+"""Rendered galaxies of known type: the analytic renderer, from which networks learn, and GalSim's, for tests."""
