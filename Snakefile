@@ -44,6 +44,13 @@ module grid:
         config
 
 
+module morphology:
+    snakefile:
+        "workflows/morphology.smk"
+    config:
+        config
+
+
 module inference:
     snakefile:
         "workflows/inference.smk"
@@ -60,6 +67,9 @@ use rule * from spectra as spectra_*
 use rule * from grid as grid_*
 
 
+use rule * from morphology as morphology_*
+
+
 use rule * from inference as inference_*
 
 
@@ -68,6 +78,7 @@ rule all:
     input:
         rules.nbody_all.input,
         rules.spectra_all.input,
+        rules.morphology_all.input,
         rules.inference_all.input,
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from astropy import units
 from astropy.io.misc.hdf5 import write_table_hdf5
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from astropipe import __version__
 from astropipe.artifacts import hashing
@@ -81,18 +82,21 @@ class ArtifactWriter:
         description: str = "",
         dims: Sequence[str] = (),
         compression: int = 4,
+        growing: bool = False,
     ) -> h5py.Dataset:
         """Make an empty dataset to be filled block by block, for arrays that do not fit in memory.
 
         Chunked on axis 0, shuffled, compressed and checksummed. Parameters as in `write_array`; ``compression`` is the
-        level of gzip, of which 1 is several times as fast as 4 and makes noise a few per cent larger.
+        level of gzip, of which 1 is several times as fast as 4 and makes noise a few per cent larger. With ``growing``
+        the number of rows is not known yet: `append` adds to those that `shape` says.
         """
         storage: dict[str, Any] = {}
-        if shape and np.prod(shape) > 0:
+        if growing or (shape and np.prod(shape) > 0):
             row_bytes = np.dtype(dtype).itemsize * int(np.prod(shape[1:]))
-            rows = int(np.clip(_CHUNK_BYTES // max(1, row_bytes), 1, shape[0]))
+            rows = int(max(1, _CHUNK_BYTES // max(1, row_bytes)))
             storage = {
-                "chunks": (rows, *shape[1:]),
+                "maxshape": (None, *shape[1:]) if growing else None,
+                "chunks": (rows if growing else min(rows, shape[0]), *shape[1:]),
                 "shuffle": True,
                 "compression": "gzip",
                 "compression_opts": compression,
@@ -107,6 +111,12 @@ class ArtifactWriter:
         if names := tuple(dims) or (described.dims if described else ()):
             set_attribute(dataset, "dims", names)
         return dataset
+
+    def append(self, dataset: h5py.Dataset, rows: NDArray[Any]) -> None:
+        """Add rows to a dataset that grows."""
+        start = len(dataset)
+        dataset.resize(start + len(rows), axis=0)
+        dataset[start:] = rows
 
     def write_text(self, path: str, text: str) -> None:
         """Write a text, for example the JSON of an architecture, as a dataset."""

@@ -13,22 +13,25 @@ from typing import Any, Protocol, TypeVar
 from astropipe.config.base import Section
 from astropipe.config.inference import SampleConfig
 from astropipe.config.loading import merge, read_yaml, validate_section
+from astropipe.config.morphology import ClassifyConfig, CutConfig, EncodeConfig
+from astropipe.config.morphology import SimulateConfig as GalaxySimulateConfig
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
 from astropipe.config.root import Config
 from astropipe.config.spectra import PredictConfig
 from astropipe.config.spectra import SimulateConfig as SurveySimulateConfig
 from astropipe.runtime.errors import UsageError
 from astropipe.runtime.run import as_options
-from astropipe.runtime.shipped import data_file, weights_file
+from astropipe.runtime.shipped import data_file, picture_file, weights_file
 
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "spectra": 2, "grid": 1, "inference": 2, "plots": 3}
+CODE = {"nbody": 3, "spectra": 2, "grid": 1, "morphology": 1, "inference": 2, "plots": 3}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800
 _SPECTRA_MB = 2000
+_GALAXIES_MB = 2500
 # Of a synthetic spectrum at full resolution in training: its points, and the copies of them in double precision.
 _GRID_SPECTRUM_BYTES = 28_000 * 8 * 4
 # Spectra in the figure of examples.
@@ -96,6 +99,36 @@ def predict_settings(config: Config, sample: str) -> PredictConfig:
     return _changed(config.spectra.predict, changes, f"workflow.{group}.{sample}.predict")
 
 
+def galaxy_survey_settings(config: Config, sample: str) -> GalaxySimulateConfig:
+    """Return the settings by which a survey of galaxies is simulated; raises as `simulate_settings`."""
+    changes = config.workflow.galaxy_surveys[sample].simulate
+    return _changed(config.morphology.simulate, changes, f"workflow.galaxy_surveys.{sample}.simulate")
+
+
+def cut_settings(config: Config, sample: str) -> CutConfig:
+    """Return the settings by which galaxies are cut out of pictures; raises as `simulate_settings`."""
+    changes = config.workflow.pictures[sample].cut
+    return _changed(config.morphology.cut, changes, f"workflow.pictures.{sample}.cut")
+
+
+def encode_settings(config: Config, sample: str) -> EncodeConfig:
+    """Return the settings by which galaxies are measured and encoded; raises as `simulate_settings`."""
+    group = "galaxy_surveys" if sample in config.workflow.galaxy_surveys else "pictures"
+    changes = getattr(config.workflow, group)[sample].encode
+    return _changed(config.morphology.encode, changes, f"workflow.{group}.{sample}.encode")
+
+
+def classify_settings(config: Config, sample: str) -> ClassifyConfig:
+    """Return the settings by which galaxies are classified; raises as `simulate_settings`.
+
+    The encoder is that by which they were encoded.
+    """
+    group = "galaxy_surveys" if sample in config.workflow.galaxy_surveys else "pictures"
+    changes = getattr(config.workflow, group)[sample].classify
+    settings = _changed(config.morphology.classify, changes, f"workflow.{group}.{sample}.classify")
+    return settings.model_copy(update={"encode": encode_settings(config, sample)})
+
+
 def _changed(base: _S, changes: dict[str, Any], where: str) -> _S:
     return validate_section(type(base), merge(base.model_dump(), changes), "the configuration", f"{where}.")
 
@@ -121,6 +154,12 @@ def check_jobs(config: Config) -> None:
         predict_settings(config, survey)
     for sample in config.workflow.observations:
         predict_settings(config, sample)
+    for survey in config.workflow.galaxy_surveys:
+        galaxy_survey_settings(config, survey)
+    for sample in config.workflow.pictures:
+        cut_settings(config, sample)
+    for sample in (*config.workflow.galaxy_surveys, *config.workflow.pictures):
+        classify_settings(config, sample)
     for posterior in config.workflow.posteriors:
         sample_settings(config, posterior)
 
@@ -276,6 +315,68 @@ class Jobs:
         """Return the memory in MB of the training of the emulator, which holds the whole grid."""
         n_spectra = sum(len(stars) for stars in self._grid_parts().values())
         return int((_SPECTRA_MB + _GRID_SPECTRUM_BYTES * n_spectra / 1e6) * 2 ** (attempt - 1))
+
+    def galaxy_surveys(self) -> list[str]:
+        """Return the names of the simulated surveys of galaxies."""
+        return list(self.config.workflow.galaxy_surveys)
+
+    def pictures(self) -> list[str]:
+        """Return the names of the sets of real galaxies."""
+        return list(self.config.workflow.pictures)
+
+    def galaxy_samples(self) -> list[str]:
+        """Return the names of all sets of galaxies, simulated and real."""
+        return [*self.galaxy_surveys(), *self.pictures()]
+
+    def get_picture_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the pictures of a set, and the catalog of positions where there is one."""
+        catalog = cut_settings(self.config, wildcards.sample).catalog
+        files = self.config.workflow.pictures[wildcards.sample].files
+        return [relative(picture_file(name)) for name in files] + ([] if catalog is None else [catalog])
+
+    def get_picture_names(self, wildcards: Wildcards) -> list[str]:
+        """Return the pictures of a set as they were named, which is the same on every machine."""
+        return self.config.workflow.pictures[wildcards.sample].files
+
+    def get_encoder_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the trained model by which galaxies are encoded."""
+        name = encode_settings(self.config, wildcards.sample).encoder
+        path = relative(weights_file("galaxy-encoder.h5")) if name is None else name
+        return [path] if Path(path).is_file() else []
+
+    def get_feature_chunk_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the features of the chunks of a set of galaxies."""
+        if wildcards.sample in self.config.workflow.galaxy_surveys:
+            n_galaxies = galaxy_survey_settings(self.config, wildcards.sample).n_galaxies
+            count = self.config.workflow.galaxy_chunks(n_galaxies)
+        else:
+            count = self.config.workflow.pictures[wildcards.sample].chunks
+        folder = f"{self.results}/morphology/{wildcards.sample}/chunks"
+        return [f"{folder}/{index}-of-{count}.h5" for index in range(1, count + 1)]
+
+    def get_galaxy_survey_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe morphology simulate``."""
+        return as_job_options("morphology.simulate", galaxy_survey_settings(self.config, wildcards.sample))
+
+    def get_cut_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe morphology cut``."""
+        return as_job_options("morphology.cut", cut_settings(self.config, wildcards.sample))
+
+    def get_encode_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe morphology encode``."""
+        return as_job_options("morphology.encode", encode_settings(self.config, wildcards.sample))
+
+    def get_classify_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe morphology classify``."""
+        return as_job_options("morphology.classify", classify_settings(self.config, wildcards.sample))
+
+    def get_morphology_evaluate_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe morphology evaluate``."""
+        return as_job_options("morphology.evaluate", self.config.morphology.evaluate)
+
+    def get_galaxy_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job of the morphology stage; it hardly grows with the galaxies."""
+        return int(_GALAXIES_MB * 2 ** (attempt - 1))
 
     def posteriors(self) -> list[str]:
         """Return the names of the posteriors."""

@@ -41,6 +41,28 @@ class ObservationsConfig(Section):
     predict: dict[str, Any] = Field({}, description="changes to spectra.predict")
 
 
+class GalaxySurveyConfig(Section):
+    """One simulated survey of galaxies: what differs from the morphology section."""
+
+    simulate: dict[str, Any] = Field({}, description="changes to morphology.simulate")
+    encode: dict[str, Any] = Field({}, description="changes to morphology.encode")
+    classify: dict[str, Any] = Field({}, description="changes to morphology.classify")
+
+
+class PicturesConfig(Section):
+    """Pictures of real galaxies: where they are, and what differs from the morphology section."""
+
+    files: list[str] = Field(
+        min_length=1,
+        description="FITS, PNG and JPEG files, catalogs, folders; hubble-deep-field is the picture of that name that "
+        "scikit-image carries",
+    )
+    chunks: int = Field(1, ge=1, description="jobs that measure and encode them")
+    cut: dict[str, Any] = Field({}, description="changes to morphology.cut")
+    encode: dict[str, Any] = Field({}, description="changes to morphology.encode")
+    classify: dict[str, Any] = Field({}, description="changes to morphology.classify")
+
+
 def _folder_name(value: str) -> str:
     if not value.strip() or value != value.strip() or not value.isprintable():
         raise ValueError("must be the name of a folder, without spaces at its ends or line breaks")
@@ -92,6 +114,16 @@ _ENSEMBLES = {
 
 _SURVEYS = {"simulated-survey": SurveyConfig(simulate={"n_spectra": 4000})}
 
+_GALAXY_SURVEYS = {"simulated-galaxies": GalaxySurveyConfig(simulate={"n_galaxies": 4000})}
+
+_PICTURES = {
+    "hubble-deep-field": PicturesConfig(
+        files=["hubble-deep-field"],
+        cut={"kind": "mosaic", "size": 64, "min_area_px": 40},
+        classify={"n_groups": 12, "min_agreement": 0.8},
+    )
+}
+
 _POSTERIORS = {
     name: PosteriorConfig(sample={"problem": name})
     for name in (
@@ -127,11 +159,19 @@ class WorkflowConfig(Section):
     grid: GridConfig = Field(
         GridConfig(), description="synthetic spectra and the emulator of them, only with the target train_spectra"
     )
+    galaxies_per_chunk: int = Field(1000, ge=1, description="galaxies that one job measures and encodes")
+    galaxy_surveys: dict[str, GalaxySurveyConfig] = Field(
+        _GALAXY_SURVEYS,
+        description="simulated surveys of galaxies by name, each with its changes to the morphology section",
+    )
+    pictures: dict[str, PicturesConfig] = Field(
+        _PICTURES, description="real galaxies by name, each with its files and its changes to the morphology section"
+    )
     posteriors: dict[str, PosteriorConfig] = Field(
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
     )
 
-    @field_validator("ensembles", "surveys", "observations", "posteriors")
+    @field_validator("ensembles", "surveys", "observations", "galaxy_surveys", "pictures", "posteriors")
     @classmethod
     def _names_are_file_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
@@ -140,9 +180,11 @@ class WorkflowConfig(Section):
         return value
 
     @model_validator(mode="after")
-    def _spectra_have_names_of_their_own(self) -> WorkflowConfig:
+    def _sets_have_names_of_their_own(self) -> WorkflowConfig:
         if both := sorted(set(self.surveys) & set(self.observations)):
             raise ValueError(f"{both[0]!r} is a survey and a set of observations; rename one: they share a folder")
+        if both := sorted(set(self.galaxy_surveys) & set(self.pictures)):
+            raise ValueError(f"{both[0]!r} is a survey and a set of pictures; rename one: they share a folder")
         return self
 
     def chunks(self, n_systems: int) -> int:
@@ -152,6 +194,10 @@ class WorkflowConfig(Section):
     def spectra_chunks(self, n_spectra: int) -> int:
         """Return the number of chunks in which spectra are fitted."""
         return min(self.max_chunks, -(-n_spectra // self.spectra_per_chunk))
+
+    def galaxy_chunks(self, n_galaxies: int) -> int:
+        """Return the number of chunks in which galaxies are measured and encoded."""
+        return min(self.max_chunks, -(-n_galaxies // self.galaxies_per_chunk))
 
     def grid_chunks(self, n_stars: int) -> int:
         """Return the number of chunks in which stars of the grid are synthesised."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 
 import numpy as np
 import torch
@@ -20,7 +23,7 @@ from torch.nn import functional
 from astropipe.morphology.augmentation import view
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.network import Architecture, ConvNeXt
-from astropipe.morphology.rendering.galaxies import TRUTH, render
+from astropipe.morphology.rendering.galaxies import TRUTH, Galaxy, render
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InterruptedRunError
 from astropipe.runtime.interruption import stop_requested
@@ -108,8 +111,19 @@ class Trained:
     scores: dict[str, float]
 
 
-def render_library(n: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> Library:
+def render_library(
+    n: int, seed: int, *, threads: int = 1, progress: Callable[[int], None] = lambda done: None
+) -> Library:
     """Render galaxies of all classes in equal numbers, each from a random stream of its own.
+
+    Parameters
+    ----------
+    n, seed : int
+        Number of galaxies, and root seed.
+    threads : int
+        Processes that render; never changes a result.
+    progress : callable
+        Told the number of galaxies done.
 
     Raises
     ------
@@ -119,16 +133,23 @@ def render_library(n: int, seed: int, progress: Callable[[int], None] = lambda d
     images = np.empty((n, LIBRARY_PX, LIBRARY_PX), dtype=np.float16)
     r50_px = np.empty(n, dtype=np.float32)
     truths = np.empty((n, len(TRUTH)), dtype=np.float32)
-    classes = np.arange(n) % len(CLASSES)
-    for i in range(n):
-        if stop_requested():
-            raise InterruptedRunError("interrupted while galaxies were rendered; run again with --force")
-        galaxy = render(CLASSES[classes[i]], stream(seed, "morphology.library", i), size=LIBRARY_PX, r50_px=_R50_PX)
-        images[i] = galaxy.image * LIBRARY_PX**2
-        r50_px[i] = galaxy.r50_px
-        truths[i] = [galaxy.truth[name] for name in TRUTH]
-        progress(i + 1)
-    return Library(images, r50_px, classes, truths)
+    with ExitStack() as stack:
+        every: Callable[..., Iterable[Galaxy]] = map
+        if threads > 1:
+            every = partial(stack.enter_context(get_context("spawn").Pool(threads)).imap, chunksize=32)
+        for i, galaxy in enumerate(every(partial(_render_one, seed), range(n))):
+            if stop_requested():
+                raise InterruptedRunError("interrupted while galaxies were rendered; run again with --force")
+            images[i] = galaxy.image * LIBRARY_PX**2
+            r50_px[i] = galaxy.r50_px
+            truths[i] = [galaxy.truth[name] for name in TRUTH]
+            progress(i + 1)
+    return Library(images, r50_px, np.arange(n) % len(CLASSES), truths)
+
+
+def _render_one(seed: int, number: int) -> Galaxy:
+    rng = stream(seed, "morphology.library", number)
+    return render(CLASSES[number % len(CLASSES)], rng, size=LIBRARY_PX, r50_px=_R50_PX)
 
 
 def standardised(truths: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -55,6 +55,18 @@ FIGURES = {
         ("spectra", "stellar-catalog"), "spectra:label_precision", "errors of labels over S/N with the bound"
     ),
     "examples": Drawing(("spectra", "stellar-catalog"), "spectra:examples", "spectra with their models and masks"),
+    "class-mosaic": Drawing(("morphology-catalog",), "morphology:class_mosaic", "galaxies of each class"),
+    "group-mosaic": Drawing(
+        ("morphology-catalog",), "morphology:group_mosaic", "galaxies of each unsupervised group, its name and medians"
+    ),
+    "galaxy-map": Drawing(("morphology-catalog",), "morphology:galaxy_map", "main components, by class and agreement"),
+    "planes": Drawing(("morphology-catalog",), "morphology:planes", "Gini over M20, concentration over asymmetry"),
+    "physical-order": Drawing(
+        ("morphology-catalog",), "morphology:physical_order", "Sersic index and radius of the classes in order"
+    ),
+    "agreement-purity": Drawing(
+        ("stamps", "morphology-catalog"), "morphology:agreement_purity", "purity against the share that is kept"
+    ),
     "triangle": Drawing(("posterior",), "inference:triangle", "one- and two-dimensional posteriors"),
     "trace": Drawing(("posterior",), "inference:trace", "the nested sampling run and its weights"),
     "constraints": Drawing(("metrics",), "inference:constraints", "posteriors against published values"),

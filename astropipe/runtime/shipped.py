@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
-from astropipe.runtime.errors import InputError
+from astropipe.runtime.errors import InputError, MissingDependencyError
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -62,3 +63,25 @@ def weights_file(name: str) -> Path:
     if not path.is_file():
         raise InputError(f"the shipped model {path} is missing; reinstall astropipe")
     return path
+
+
+HUBBLE_DEEP_FIELD = "hubble-deep-field"
+"""Name that stands for a picture of the Hubble Deep Field (NASA/ESA), which the library scikit-image carries."""
+
+
+def picture_file(name: str) -> Path:
+    """Return the path of a picture: that of the Hubble Deep Field for its name, else the name as it is.
+
+    Raises
+    ------
+    MissingDependencyError
+        If the Hubble Deep Field is wanted and scikit-image is not installed.
+    """
+    if name != HUBBLE_DEEP_FIELD or Path(name).exists():
+        return Path(name)
+    found = find_spec("skimage")
+    if found is None or found.origin is None:
+        raise MissingDependencyError(
+            f"{name} is a picture that scikit-image carries; install it with pip install 'astropipe[morphology]'"
+        )
+    return Path(found.origin).parent / "data" / "hubble_deep_field.jpg"

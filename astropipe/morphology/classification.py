@@ -1,0 +1,171 @@
+"""From features to classes: votes of many clusterings, names of groups, and a second step where the votes disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.morphology.agreement import classify as class_by_votes
+from astropipe.morphology.agreement import keep
+from astropipe.morphology.classes import CLASSES, UNCLASSIFIED
+from astropipe.morphology.encoder_artifact import Reference
+from astropipe.morphology.labelling import Head, calibrated, fit_head
+from astropipe.morphology.naming import GroupNames, group_medians, make_prototypes, name_groups, overridden
+from astropipe.morphology.reduction import fit_reduction
+from astropipe.morphology.voting import Consensus, consensus
+from astropipe.runtime.errors import InputError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How galaxies are classified; see `astropipe.config.morphology.ClassifyConfig`."""
+
+    n_groups: int = 20
+    n_runs: int = 40
+    n_components: int = 20
+    sample_fraction: float = 0.7
+    feature_fraction: float = 0.7
+    min_agreement: float = 0.9
+    keep_fraction: float | None = None
+    min_probability: float = 0.5
+
+
+@dataclass(frozen=True)
+class Classified:
+    """Classes of n galaxies.
+
+    Attributes
+    ----------
+    groups : ndarray of int64, shape (n,)
+        Unsupervised group; -1 for galaxies that cannot be used.
+    named : GroupNames
+        Names of the groups.
+    morphology : ndarray of str, shape (n,)
+        Class: of kept galaxies by the votes, of others by the second step.
+    by_votes : ndarray of str, shape (n,)
+        Class by the votes alone, of all.
+    agreement : ndarray of float64, shape (n,)
+        Share of the votes for the class with most votes; 0 for galaxies that cannot be used.
+    kept : ndarray of bool, shape (n,)
+        Whether the agreement is enough.
+    step : ndarray of int64, shape (n,)
+        1: class by the votes, 2: by the second step, 0: none.
+    probabilities : ndarray of float64, shape (n, len(CLASSES))
+        By the second step, of all; NaN where there is none.
+    map : ndarray of float32, shape (n, 2)
+        Place on the first two principal components; NaN for galaxies that cannot be used.
+    """
+
+    groups: NDArray[np.int64]
+    named: GroupNames
+    morphology: NDArray[np.str_]
+    by_votes: NDArray[np.str_]
+    agreement: NDArray[np.float64]
+    kept: NDArray[np.bool_]
+    step: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    map: NDArray[np.float32]
+
+
+def classify(
+    embedding: NDArray[np.floating],
+    values: NDArray[np.floating],
+    reference: Reference,
+    settings: Settings,
+    *,
+    seed: int = 0,
+    threads: int = 1,
+    names: Mapping[int, str] | None = None,
+) -> Classified:
+    """Classify galaxies.
+
+    Parameters
+    ----------
+    embedding : ndarray, shape (n, d)
+        What is clustered; rows that are not finite get no class.
+    values : ndarray, shape (n, q)
+        What groups are named by, the quantities of the reference; NaN where not known.
+    reference : Reference
+        Rendered galaxies of known class.
+    settings : Settings
+        How it is done.
+    seed, threads : int
+        Root seed, and clusterings that are made at a time.
+    names : mapping, optional
+        Names that a user gives to groups.
+
+    Raises
+    ------
+    InputError
+        If there are fewer galaxies that can be used than groups, or a name is given to a group that is not.
+    """
+    usable = np.isfinite(embedding).all(axis=1)
+    n_usable = int(usable.sum())
+    if n_usable < 2 * settings.n_groups:
+        raise InputError(
+            f"{n_usable} of {len(embedding)} galaxies can be used, too few for {settings.n_groups} groups; give at "
+            f"least {2 * settings.n_groups}, or ask for fewer groups with --set morphology.classify.n_groups=..."
+        )
+    reduction = fit_reduction(embedding[usable], settings.n_components)
+    reduced = reduction.apply(embedding[usable])
+    vote = consensus(
+        reduced,
+        n_groups=settings.n_groups,
+        n_runs=settings.n_runs,
+        sample_fraction=settings.sample_fraction,
+        feature_fraction=settings.feature_fraction,
+        seed=seed,
+        threads=threads,
+    )
+    named = _named(values[usable], vote, reference, names or {})
+    labels, agreement = class_by_votes(vote.votes, named.names)
+    told = labels != UNCLASSIFIED
+    agreement = np.where(told, agreement, 0.0)
+    if settings.keep_fraction is None:
+        kept = keep(agreement, threshold=max(settings.min_agreement, 1e-9))
+    else:
+        kept = keep(agreement, fraction=settings.keep_fraction) & told
+    head = _second_step(embedding[usable], labels, kept, reference)
+    probabilities = np.full((n_usable, len(CLASSES)), np.nan)
+    morphology, step = np.where(kept, labels, UNCLASSIFIED), np.where(kept, 1, 0)
+    if head is not None:
+        probabilities = head.probabilities(embedding[usable])
+        sure = ~kept & (probabilities.max(axis=1) >= settings.min_probability)
+        morphology = np.where(sure, np.array(CLASSES)[probabilities.argmax(axis=1)], morphology)
+        step = np.where(sure, 2, step)
+    return Classified(
+        groups=_spread(vote.groups, usable, -1),
+        named=named,
+        morphology=_spread(morphology.astype("U8"), usable, UNCLASSIFIED),
+        by_votes=_spread(labels.astype("U8"), usable, UNCLASSIFIED),
+        agreement=_spread(agreement.astype(np.float64), usable, 0.0),
+        kept=_spread(kept, usable, False),
+        step=_spread(step.astype(np.int64), usable, 0),
+        probabilities=_spread(probabilities, usable, np.nan),
+        map=_spread(reduced[:, :2] if reduced.shape[1] > 1 else np.repeat(reduced, 2, axis=1), usable, np.nan),
+    )
+
+
+def _named(values: NDArray[np.floating], vote: Consensus, reference: Reference, names: Mapping[int, str]) -> GroupNames:
+    prototypes = make_prototypes(reference.quantities, reference.values, reference.classes)
+    medians = group_medians(values, vote.groups, vote.votes.shape[1])
+    named = name_groups(medians, prototypes)
+    return GroupNames(overridden(named.names, names), named.probabilities, named.medians)
+
+
+def _second_step(
+    embedding: NDArray[np.floating], labels: NDArray[np.str_], kept: NDArray[np.bool_], reference: Reference
+) -> Head | None:
+    head = fit_head(embedding[kept], labels[kept])
+    if head is None or reference.embedding.shape[1] != embedding.shape[1]:
+        return head
+    return calibrated(head, reference.embedding, reference.classes)
+
+
+def _spread(values: NDArray[np.generic], usable: NDArray[np.bool_], blank: object) -> NDArray[np.generic]:
+    result = np.full((len(usable), *values.shape[1:]), blank, dtype=values.dtype)
+    result[usable] = values
+    return result

@@ -1,0 +1,202 @@
+"""What is known of each galaxy before any vote: measurements and the features of an encoder, from its stamp."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.morphology.classes import CLASSES
+from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, read_encoder
+from astropipe.morphology.encoding import Encoded, encode, encode_by_harmonics
+from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
+from astropipe.morphology.measure_columns import Measures, join_measures
+from astropipe.morphology.measures import measure
+from astropipe.morphology.rendering.galaxies import TRUTH
+from astropipe.morphology.stamps import Stamps
+from astropipe.runtime.errors import InputError
+from astropipe.runtime.shipped import weights_file
+
+# Groups are named by these. Radii are left out: in arcsec they say more about distance than about class.
+MEASURED = ("sersic_index", "concentration", "asymmetry", "gini", "m20", "multimode", "intensity", "deviation")
+QUANTITIES = (*MEASURED, *(f"read_{name}" for name in TRUTH))
+"""Measurements, and what the encoder reads of the truths of rendered galaxies."""
+_LOGARITHMIC = ("sersic_index",)
+_LEAST_R50_PX = 1.0
+_TOGETHER = 64
+
+EncodeStamps = Callable[[Stamps, NDArray[np.floating], NDArray[np.bool_]], Encoded]
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is known of n galaxies.
+
+    Attributes
+    ----------
+    measures : Measures
+        Structural parameters and their flags.
+    encoded : Encoded
+        NaN for galaxies that cannot be used.
+    flags : ndarray of int64, shape (n,)
+        Of the stamps and the measurements.
+    """
+
+    measures: Measures
+    encoded: Encoded
+    flags: NDArray[np.int64]
+
+
+def describe(
+    stamps: Stamps,
+    encode_stamps: EncodeStamps,
+    measure_stamps: Callable[[Stamps], Measures] = measure,
+    *,
+    threads: int = 1,
+) -> Described:
+    """Measure and encode galaxies.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        The galaxies.
+    encode_stamps : callable
+        From `stamp_encoder`.
+    measure_stamps : callable
+        Structural parameters of stamps.
+    threads : int
+        Parts of the stamps that are worked on at a time; never changes a result.
+    """
+    if len(stamps) > _TOGETHER:
+        places = [slice(start, start + _TOGETHER) for start in range(0, len(stamps), _TOGETHER)]
+        with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
+            parts = list(pool.map(lambda place: describe(stamps.rows(place), encode_stamps, measure_stamps), places))
+        return _joined(parts)
+    measures = measure_stamps(stamps)
+    flags = stamps.flags | measures.flags
+    r50_px = measures["r50"]
+    usable = ((flags & int(UNUSABLE)) == 0) & np.isfinite(r50_px)
+    linear = (flags & int(GalaxyFlag.STRETCHED)) == 0
+    rows = np.flatnonzero(usable)
+    radii = np.maximum(r50_px[rows], _LEAST_R50_PX)
+    return Described(measures, _spread(encode_stamps(stamps.rows(rows), radii, linear[rows]), rows, len(stamps)), flags)
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let torch work on one thread in each of several."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _joined(parts: Sequence[Described]) -> Described:
+    names = ("features", "embedding", "probabilities", "truths")
+    return Described(
+        join_measures([part.measures for part in parts]),
+        Encoded(*(np.concatenate([getattr(part.encoded, name) for part in parts]) for name in names)),
+        np.concatenate([part.flags for part in parts]),
+    )
+
+
+def _spread(encoded: Encoded, rows: NDArray[np.intp], n: int) -> Encoded:
+    """Put rows at their places among n, NaN elsewhere."""
+
+    def full(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        result = np.full((n, values.shape[1]), np.nan, dtype=np.float32)
+        result[rows] = values
+        return result
+
+    return Encoded(full(encoded.features), full(encoded.embedding), full(encoded.probabilities), full(encoded.truths))
+
+
+def quantities(measured: Callable[[str], NDArray[np.floating]], truths: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the columns of `QUANTITIES`, shape (n, q).
+
+    Parameters
+    ----------
+    measured : callable
+        Gives a measurement by its name, shape (n,).
+    truths : ndarray, shape (n, len(TRUTH))
+        What the encoder reads; NaN if nothing.
+    """
+    columns = []
+    for name in MEASURED:
+        values = np.asarray(measured(name), dtype=np.float64)
+        columns.append(np.log(np.maximum(values, 0.05)) if name in _LOGARITHMIC else values)
+    return np.column_stack([*columns, np.asarray(truths, dtype=np.float64)])
+
+
+def stamp_encoder(name: str | None) -> tuple[EncodeStamps, Encoder | None]:
+    """Return what encodes stamps, and the encoder of this package where that is what does.
+
+    Parameters
+    ----------
+    name : str or None
+        See `astropipe.config.morphology.EncodeConfig.encoder`.
+
+    Raises
+    ------
+    InputError
+        If there is no such file or folder, or it does not fit.
+    """
+    if name == "harmonics":
+        return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px, len(CLASSES), len(TRUTH)), None
+    if name == "efficientnet-lite0" or (name is not None and Path(name).is_dir()):
+        from astropipe.morphology.paper.pipeline import encode_with
+
+        return lambda stamps, _, __: encode_with(name, stamps), None
+    path = weights_file(SHIPPED) if name is None else Path(name)
+    if not path.exists():
+        raise InputError(
+            f"{name}: no such file or folder; give an encoder artifact, a folder of a ConvNeXt, efficientnet-lite0, "
+            "harmonics, or nothing for the encoder that comes with astropipe"
+        )
+    encoder = read_encoder(path)
+    return encode_by(encoder), encoder
+
+
+def encode_by(encoder: Encoder) -> EncodeStamps:
+    """Return what encodes stamps with an encoder of this package."""
+
+    def encode_stamps(stamps: Stamps, r50_px: NDArray[np.floating], linear: NDArray[np.bool_]) -> Encoded:
+        return encode(
+            encoder.network,
+            stamps,
+            r50_px,
+            linear,
+            truth_mean=encoder.truth_mean,
+            truth_std=encoder.truth_std,
+        )
+
+    return encode_stamps
+
+
+def stamp_measurer(kind: str) -> Callable[[Stamps], Measures]:
+    """Return what measures structural parameters: ``fast``, or ``statmorph``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If statmorph is asked for and not installed.
+    """
+    if kind == "fast":
+        return measure
+    from astropipe.morphology.statmorph_measures import measure_with_statmorph
+
+    return measure_with_statmorph
+
+
+def shipped_encoder() -> Encoder:
+    """Return the encoder that comes with astropipe."""
+    return read_encoder(weights_file(SHIPPED))

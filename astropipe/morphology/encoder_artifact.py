@@ -1,0 +1,139 @@
+"""The encoder as an artifact: weights in half precision, scores, and rendered galaxies to compare others with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from astropipe.artifacts import Provenance, create_artifact, open_artifact
+from astropipe.morphology.classes import CLASSES
+from astropipe.morphology.encoder_training import Trained, TrainingSettings
+from astropipe.morphology.network import Architecture, ConvNeXt
+from astropipe.runtime.errors import InputError
+
+SHIPPED = "galaxy-encoder.h5"
+"""Name of the encoder that comes with astropipe."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Rendered galaxies of known class, n of them, as encoder and measurements see them.
+
+    Attributes
+    ----------
+    classes : ndarray of str, shape (n,)
+        True classes.
+    embedding : ndarray of float32, shape (n, embedding)
+        Of the encoder.
+    quantities : tuple of str
+        Names of the columns of `values`.
+    values : ndarray of float32, shape (n, q)
+        What groups are named by; see `astropipe.morphology.describing`.
+    """
+
+    classes: NDArray[np.str_]
+    embedding: NDArray[np.float32]
+    quantities: tuple[str, ...]
+    values: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A trained encoder.
+
+    Attributes
+    ----------
+    network : ConvNeXt
+        In evaluation mode.
+    truth_mean, truth_std : ndarray, shape (truths,)
+        By which truths were standardised.
+    reference : Reference or None
+        None while it is being made.
+    """
+
+    network: ConvNeXt
+    truth_mean: NDArray[np.float32]
+    truth_std: NDArray[np.float32]
+    reference: Reference | None = None
+
+
+def write_encoder(
+    output: Path,
+    trained: Trained,
+    reference: Reference,
+    scores: Sequence[tuple[str, float, str]],
+    settings: TrainingSettings,
+    seed: int,
+    n_galaxies: int,
+    provenance: Provenance,
+) -> None:
+    """Write an ``encoder`` artifact."""
+    network = trained.network
+    state = network.state_dict()
+    with create_artifact(output, "encoder", title="Encoder of galaxies", provenance=provenance) as new:
+        new.write_table(Table(rows=list(scores), names=("measure", "value", "unit")))
+        for name, value in state.items():
+            new.write_array(f"weights/{name}", value.numpy().astype(np.float16))
+        new.write_array("weights/truth_mean", trained.truth_mean)
+        new.write_array("weights/truth_std", trained.truth_std)
+        new.write_array("weights/reference_embedding", reference.embedding.astype(np.float16))
+        new.write_array("weights/reference_values", reference.values.astype(np.float32))
+        places = np.array([CLASSES.index(name) for name in reference.classes], dtype=np.int8)
+        new.write_array("weights/reference_classes", places)
+        described = {
+            "kind": "ConvNeXt",
+            "sizes": asdict(network.architecture),
+            "weights": list(state),
+            "quantities": list(reference.quantities),
+        }
+        new.write_text("architecture", json.dumps(described))
+        new.write_text(
+            "training", json.dumps({"settings": asdict(settings), "seed": seed, "rendered galaxies": n_galaxies})
+        )
+        domain = {
+            "half-light radius over the full width of the PSF": [0.5, 7.0],
+            "signal-to-noise ratio inside the half-light radius": [12.0, 1000.0],
+        }
+        new.write_text("domain", json.dumps(domain))
+
+
+def read_encoder(path: Path) -> Encoder:
+    """Read an ``encoder`` artifact.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another kind or of a network that is not known here.
+    """
+    with open_artifact(path, "encoder") as artifact:
+        try:
+            described = json.loads(artifact.text("architecture"))
+            sizes = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in described["sizes"].items()
+            }
+            network = ConvNeXt(Architecture(**sizes))
+            network.load_state_dict(
+                {
+                    name: torch.from_numpy(np.asarray(artifact.array(f"weights/{name}"), dtype=np.float32))
+                    for name in described["weights"]
+                }
+            )
+            reference = Reference(
+                np.array(CLASSES)[np.asarray(artifact.array("weights/reference_classes"))],
+                np.asarray(artifact.array("weights/reference_embedding"), dtype=np.float32),
+                tuple(described["quantities"]),
+                np.asarray(artifact.array("weights/reference_values"), dtype=np.float32),
+            )
+            mean, std = (np.asarray(artifact.array(f"weights/truth_{name}")) for name in ("mean", "std"))
+        except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+            raise InputError(
+                f"{path}: the encoder cannot be used ({error!r}); train it again with astropipe morphology train"
+            ) from error
+    return Encoder(network.eval(), mean, std, reference)
