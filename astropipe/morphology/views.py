@@ -39,7 +39,7 @@ class ViewSettings:
     view_size : int
         Pixels of a view, into which the field is resampled.
     part_size : int
-        Pixels of a part, so many from each corner of a view; 28 at least.
+        Pixels of a part, so many from each corner of a view; 37 at least.
     field : float
         Width of a view over that of the stamp.
     filters : tuple of int
@@ -96,9 +96,9 @@ class DielemanNet(nn.Module):
         side = settings.part_size
         for layer, kernel in enumerate(_KERNELS):
             side = (side - kernel + 1) // (2 if layer in _POOLED else 1)
-        if not 0 < side or settings.part_size > settings.view_size:
+        if side < 1 or settings.part_size > settings.view_size:
             raise UsageError(
-                f"part_size={settings.part_size}, view_size={settings.view_size}: a part needs 28 pixels or more and "
+                f"part_size={settings.part_size}, view_size={settings.view_size}: a part needs 37 pixels or more and "
                 "cannot be larger than a view"
             )
         self.settings = settings
@@ -113,7 +113,7 @@ class DielemanNet(nn.Module):
         self.scores = nn.Linear(settings.dense, len(settings.classes))
 
     def forward(self, images: torch.Tensor, transforms: torch.Tensor) -> torch.Tensor:
-        """Return the scores (n, classes) of images (n, size, size), each seen through a transform (n, 2, 2 + 1)."""
+        """Return the scores (n, classes) of images (n, size, size), each seen through a transform (n, 2, 3)."""
         settings = self.settings
         x = parts(images, transforms, settings.view_size, settings.part_size)
         for layer, convolution in enumerate(self.convolutions):

@@ -2,8 +2,8 @@
 
 The paper speaks of the large model, the code takes the extra large one, both learned on ImageNet-22k. astropipe ships
 neither and fetches none: give it a folder with ``config.json`` in the layout of the library transformers and the
-weights as ``model.safetensors`` or ``pytorch_model.bin``. The names of the weights may be those of transformers, of timm
-or of the original release.
+weights as ``model.safetensors`` or ``pytorch_model.bin``. The weights may have the names of transformers, of timm or of
+the original release.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Two blocks of convolution and 2 x 2 max-pooling, a dense code with as many units as the stamp has pixels, and back by
 un-pooling (the value in the upper left of four pixels, zeros in the rest) and transposed convolution; ReLU everywhere.
 The input itself is the target: what little cleaning there is comes from the bottleneck of 5 x 5 kernels. With stamps of
-100 pixels the two dense layers have 200 million weights: 0.8 GB, and 3.2 GB while it learns.
+100 pixels the two dense layers have 200 million weights: 0.8 GB, and 4 GB while it learns.
 """
 
 from __future__ import annotations
