@@ -61,25 +61,11 @@ def add_stages(app: typer.Typer) -> dict[str, typer.Typer]:
     groups: dict[str, typer.Typer] = {}
     for stage, summary in STAGES.items():
         verbs = [verb for verb in VERBS if verb.stage == stage]
-        if not verbs:
-            anything = {"allow_extra_args": True, "ignore_unknown_options": True}
-            app.command(stage, help=summary, context_settings=anything)(_absent(stage))
-            continue
         group = groups[stage] = typer.Typer(help=summary, no_args_is_help=True)
         for verb in verbs:
             group.command(verb.name, help=verb.summary, epilog=_epilog(verb))(_command(verb))
         app.add_typer(group, name=stage)
     return groups
-
-
-def _absent(stage: str) -> Callable[[], None]:
-    def absent() -> None:
-        raise UsageError(
-            f"the {stage} stage is not part of this version of astropipe; "
-            "README.md says what works today, and CHANGELOG.md what each version added"
-        )
-
-    return absent
 
 
 def _epilog(verb: Verb) -> str:

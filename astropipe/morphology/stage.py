@@ -35,7 +35,7 @@ from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.shipped import weights_file
 
-_CITATIONS = ("Fang2025", "Liu2022", "Lotz2004", "Bertin1996")
+_CITATIONS = ("Fang2025", "Liu2022", "Bardes2022", "Lotz2004", "Barbary2016")
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
 _SIMULATED_TOGETHER = 200
 

@@ -58,12 +58,6 @@ def test_every_verb_has_the_same_options(
         assert f"--{option}" in text
 
 
-@pytest.mark.parametrize("stage", ["morphology"])
-def test_absent_stages_say_so(stage: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(monkeypatch, stage, "predict", "file.fits", "--output", "x.h5") == 2
-    assert f"the {stage} stage is not part of this version" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize(
     ("error", "code"),
     [

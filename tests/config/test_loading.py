@@ -50,7 +50,7 @@ def test_a_merge_goes_section_by_section_and_leaves_its_arguments_alone() -> Non
             "unknown key workflow.ensembles.a.simulat; did you mean 'simulate'?",
         ),
         ("inference: {sample: {xyz: 1}}", "unknown key inference.sample.xyz; valid here: problem, options"),
-        ("morphology: {epochs: 3}", "unknown key morphology.epochs; no keys are valid here"),
+        ("morphology: {epochs: 3}", "unknown key morphology.epochs; valid here: simulate, cut, train"),
         ("1: 2", "unknown key 1; valid here: seed"),
     ],
 )

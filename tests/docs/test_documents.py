@@ -97,7 +97,7 @@ def test_every_command_and_option_has_a_row() -> None:
     page = text("docs/cli.md")
     root = typer.main.get_command(app)
     commands = root.commands  # type: ignore[attr-defined]
-    stages = {verb.stage for verb in VERBS} | {"morphology", "config"}
+    stages = {verb.stage for verb in VERBS} | {"config"}
     for name in [*(set(commands) - stages), *(f"config {name}" for name in commands["config"].commands)]:
         assert re.search(rf"^\| `{name}[ `]", page, re.MULTILINE), name
     for option in commands["nbody"].commands["integrate"].params:

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import torch
+
+from astropipe.morphology import standard
+from astropipe.morphology.augmentation import view
+from astropipe.morphology.rendering.galaxies import render
+
+
+def _blob(size, x, y, sigma):
+    axis = torch.arange(size) - (size - 1) / 2
+    return torch.exp(-0.5 * ((axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2) / sigma**2)
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 2.5, 5.0])
+def test_scaling_keeps_the_centre_and_divides_lengths(scale):
+    image = _blob(256, 0.0, 0.0, 20.0)[None]
+    seen = standard.turned_and_scaled(image, 64, torch.tensor([scale]))[0]
+    wanted = _blob(64, 0.0, 0.0, 20.0 / scale)
+    assert float((seen - wanted).abs().max()) < 0.02
+
+
+def test_a_place_comes_to_the_centre_and_the_turn_is_that_asked_for():
+    image = (_blob(128, 20.0, -10.0, 4.0) + 0.5 * _blob(128, 30.0, -10.0, 4.0))[None]
+    seen = standard.turned_and_scaled(
+        image, 64, torch.ones(1), centre=torch.tensor([[20.0, -10.0]]), angle=torch.tensor([np.pi / 2])
+    )[0]
+    wanted = _blob(64, 0.0, 0.0, 4.0) + 0.5 * _blob(64, 0.0, -10.0, 4.0)
+    assert float((seen - wanted).abs().max()) < 0.05
+
+
+def test_masked_pixels_are_filled_by_those_opposite():
+    image = _blob(32, 0.0, 0.0, 5.0)[None]
+    spoiled, mask = image.clone(), torch.zeros(1, 32, 32, dtype=torch.bool)
+    spoiled[0, 4:9, 18:25], mask[0, 4:9, 18:25] = 99.0, True
+    torch.testing.assert_close(standard.filled(spoiled, mask), image)
+
+
+def test_the_stretch_lifts_the_faint_and_ends_at_one():
+    image = _blob(64, 0.0, 0.0, 8.0)[None] * 1000
+    shown = standard.stretched(image, torch.tensor([2.0]))[0]
+    assert 0.9 < float(shown.max()) < 1.1
+    faint = image[0] / image.max()
+    inside = (faint > 0.02) & (faint < 0.5) & standard.disk(64)
+    assert bool((shown[inside] > faint[inside]).all())
+    assert float(shown[0, 0]) == 0.0
+
+
+def test_linear_and_stretched_pictures_of_one_galaxy_look_alike():
+    galaxy = render("LTD", np.random.default_rng(1), size=128, r50_px=14.0)
+    linear = torch.from_numpy(galaxy.image)[None] * 1e5
+    picture = torch.asinh(linear / 4.0) * 40
+    both = standard.network_input(
+        torch.cat((linear, picture)),
+        torch.zeros(2, 128, 128, dtype=torch.bool),
+        torch.tensor([2.0, 1.0]),
+        torch.full((2,), galaxy.r50_px),
+        torch.tensor([True, False]),
+        64,
+    )
+    # But for the order of stretching and interpolation.
+    assert float((both[0] - both[1]).abs().mean()) < 0.005
+    assert float((both[0] - both[1]).abs().max()) < 0.1
+
+
+def test_views_are_those_of_the_generator_and_within_their_range():
+    galaxies = [render(name, np.random.default_rng(2), size=128, r50_px=16.0) for name in ("SPH", "LTD")]
+    images = torch.from_numpy(np.stack([one.image for one in galaxies]))
+    r50 = torch.tensor([one.r50_px for one in galaxies], dtype=torch.float32)
+    one, same = (view(images, r50, 64, torch.Generator().manual_seed(7)) for _ in range(2))
+    torch.testing.assert_close(one, same)
+    assert one.shape == (2, 64, 64)
+    assert float(one.max()) <= 2.0 and float(one.min()) >= -1.0
