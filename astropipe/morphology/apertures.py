@@ -17,13 +17,13 @@ TOTAL_APERTURE = 1.5
 """The total flux is that within this many Petrosian radii (Conselice 2003)."""
 
 # Near the centre a pixel is wider than an annulus, so it is cut in parts of equal brightness.
-_PARTS = 5
-_CORE_PX = 8
+_PARTS = 4
+_CORE_PX = 6
 _FINE_PX = 0.5
 _STEP_PX = _FINE_PX / 16
 _GROWTH = 1.06
 # Half-width of the annulus in which the brightness at a radius is measured, as a share of the radius.
-_ANNULUS = 0.1
+_ANNULUS = 0.2
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def profile(images: Images, valid: NDArray[np.bool_], ellipses: Ellipses, radii:
     n, size, _ = images.shape
     edges = annulus_edges(size)
     count = len(edges) - 1
-    row = np.arange(n)[:, None, None]
+    row = np.arange(n, dtype=np.int32)[:, None, None]
     # Pixels near the centre, in parts.
     reach = min(_CORE_PX, (size - 1) // 2)
     middle_x, middle_y = (
@@ -150,8 +150,6 @@ def profile(images: Images, valid: NDArray[np.bool_], ellipses: Ellipses, radii:
     )
     window = np.arange(-reach, reach + 1)
     ys, xs = (middle_y[:, None] + window)[:, :, None], (middle_x[:, None] + window)[:, None, :]
-    outer = valid.copy()
-    outer[row, ys, xs] = False
     parts = (np.arange(_PARTS) - (_PARTS - 1) / 2) / _PARTS
     fine_x, fine_y = (
         ((middle[:, None] + window - centre[:, None])[:, :, None] + parts).reshape(n, -1).astype(np.float32)
@@ -167,10 +165,13 @@ def profile(images: Images, valid: NDArray[np.bool_], ellipses: Ellipses, radii:
     place = _annulus(fine_radii, size) + row * (count + 1)
     pixels = np.bincount(place.ravel(), used.ravel(), minlength=n * (count + 1))
     sums = np.bincount(place.ravel(), values.ravel(), minlength=n * (count + 1))
-    # All other pixels, whole.
-    place = (_annulus(radii, size) + row * (count + 1))[outer]
-    pixels += np.bincount(place, minlength=n * (count + 1))
-    sums += np.bincount(place, images[outer], minlength=n * (count + 1))
+    # All other pixels, whole; those that do not count go to a last, unused annulus.
+    place = _annulus(radii, size)
+    place[~valid] = count
+    place[row, ys, xs] = count
+    place += row * (count + 1)
+    pixels += np.bincount(place.ravel(), minlength=n * (count + 1))
+    sums += np.bincount(place.ravel(), images.ravel(), minlength=n * (count + 1))
     pixels, sums = (each.reshape(n, count + 1)[:, :count] for each in (pixels, sums))
 
     known = pixels > 0.0
@@ -201,17 +202,22 @@ def _annulus_table(size: int) -> NDArray[np.int32]:
     return (np.searchsorted(edges, middles, side="right") - 1).astype(np.int32)
 
 
-def petrosian_radius(profile: Profile) -> tuple[Array, Array]:
-    """Return the Petrosian radius: where the brightness first falls below 0.2 of the mean inside.
+def petrosian_radius(profile: Profile, sky_rms: Array) -> tuple[Array, Array]:
+    """Return the Petrosian radius, where the brightness first falls below 0.2 of the mean inside, and its error.
 
     The brightness at a radius is the mean between 0.9 and 1.1 of it, which follows noise less than a thin annulus.
 
+    Parameters
+    ----------
+    profile : Profile
+    sky_rms : ndarray, shape (n,)
+        Of a pixel; 0 if unknown.
+
     Returns
     -------
-    radius : ndarray, shape (n,)
-        In pixels; NaN where the brightness falls so low nowhere, or the light inside is not positive.
-    slope : ndarray, shape (n,)
-        Change of the ratio with radius there, for the error.
+    radius, error : ndarray, shape (n,)
+        In pixels; NaN where the brightness falls so low nowhere, or the light inside is not positive. The error is that
+        of sky noise.
     """
     radii = profile.edges[2:]
     brightness = profile.growth @ _ring_weights(tuple(profile.edges)).T
@@ -226,9 +232,17 @@ def petrosian_radius(profile: Profile) -> tuple[Array, Array]:
     share = np.where(first > 0, high / np.where(high > low, high - low, 1.0), 1.0)
     radius = radii[before] * (1.0 - share) + radii[first] * share
     found = below.any(axis=1) & (inside[row, first] > 0.0)
-    width = np.where(first > 0, radii[first] - radii[before], 1.0)
-    slope = (high - low) / width / np.where(found, inside[row, first], 1.0)
-    return np.where(found, radius, np.nan), np.where(found & (slope > 0.0), slope, np.nan)
+    # The slope of the ratio over 0.8 to 1.25 of the radius: between two neighbours it is mostly noise.
+    near = np.clip(np.searchsorted(radii, np.nan_to_num(radius)[:, None] * np.array([0.8, 1.25])), 0, len(radii) - 1)
+    ratio = brightness / np.where(inside > 0.0, inside, np.nan)
+    fall = ratio[row, near[:, 0]] - ratio[row, near[:, 1]]
+    slope = fall / np.maximum(radii[near[:, 1]] - radii[near[:, 0]], _FINE_PX)
+    radius = np.where(found, radius, np.nan)
+    # The first area is pi q times the square of the first edge.
+    ring = profile.area[:, 0] / profile.edges[1] ** 2 * radius * np.maximum(4.0 * _ANNULUS * radius, 4.0 * _FINE_PX)
+    mean = np.where(found, inside[row, first], np.nan) * np.pi / (profile.area[:, 0] / profile.edges[1] ** 2)
+    error = sky_rms / np.sqrt(ring) / np.where(slope > 0.0, slope * mean, np.nan)
+    return radius, np.where(found, error, np.nan)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import ndtr
 
 from astropipe.morphology.apertures import Ellipses
 
@@ -15,7 +16,8 @@ Mask = NDArray[np.bool_]
 # Pixels touch also at corners, but only within their own image.
 _NEIGHBOURS = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))], dtype=bool)
 _BRIGHTEST = 0.2
-_STEPS = 4
+_STEPS = 3
+_FOLLOWS = 0.7
 _THINNEST = 0.05
 
 
@@ -64,27 +66,30 @@ def gini(images: Images, segment: Mask, sky_rms: Array) -> tuple[Array, Array]:
 
     G = sum (2 i - n - 1) |x_i| / ((n - 1) sum |x|), sorted. The error is that of sky noise with the segment as it is.
     """
-    values, count, outside = _sorted(np.abs(images), segment)
+    values, count = _sorted(np.abs(images), segment)
     total = values.sum(axis=1)
     known = (count > 1) & (total > 0.0)
     total, spread = np.where(known, total, np.nan), np.maximum(count - 1, 1)[:, None]
-    rank = np.arange(1, values.shape[1] + 1) - outside[:, None]
-    weights = np.where(rank > 0, (2.0 * rank - count[:, None] - 1.0) / spread, 0.0)
+    rank = np.arange(1, values.shape[1] + 1)
+    inside = rank <= count[:, None]
+    # Sorted downwards: the first has the rank n.
+    weights = np.where(inside, (count[:, None] + 1.0 - 2.0 * rank) / spread, 0.0)
     value = np.einsum("nk,nk->n", weights, values) / total
-    steps = np.where(rank > 0, weights - value[:, None], 0.0)
+    # The size of a pixel that is only noise varies by (1 - 2 / pi) sigma^2.
+    steps = np.where(inside, weights - value[:, None], 0.0)
+    steps *= np.where(values < 2.0 * sky_rms[:, None], np.sqrt(1.0 - 2.0 / np.pi), 1.0)
     return value, sky_rms * np.sqrt(np.einsum("nk,nk->n", steps, steps)) / total
 
 
-def _sorted(images: Images, segment: Mask) -> tuple[Array, NDArray[np.intp], NDArray[np.intp]]:
-    """Sort the pixels of segments upwards, after zeros for all others, cut to as many as the largest one needs."""
-    n = len(images)
+def _sorted(images: Images, segment: Mask) -> tuple[Array, NDArray[np.intp]]:
+    """Sort the pixels of segments downwards, followed by zeros to the length of the largest; return their number too."""
     count = segment.sum(axis=(1, 2))
-    most = max(int(count.max(initial=0)), 1)
-    pixels = np.full((n, most), -np.inf, dtype=np.float32)
-    pixels[np.arange(most) < count[:, None]] = images[segment]
+    columns = np.arange(max(int(count.max(initial=0)), 1))
+    inside = columns < count[:, None]
+    pixels = np.full(inside.shape, np.inf, dtype=np.float32)
+    pixels[inside] = -images[segment]
     pixels.sort(axis=1)
-    outside = most - count
-    return np.where(np.arange(most) < outside[:, None], 0.0, pixels).astype(np.float64), count, outside
+    return np.where(inside, -pixels, 0.0).astype(np.float64), count
 
 
 def m20(images: Images, segment: Mask, sky_rms: Array) -> tuple[Array, Array]:
@@ -93,47 +98,40 @@ def m20(images: Images, segment: Mask, sky_rms: Array) -> tuple[Array, Array]:
     Lotz et al. (2004, eq. 8); r is the distance from the centroid of the segment. The error is that of sky noise with
     the segment as it is, with the change of the 20 % threshold.
     """
-    n, size, _ = images.shape
-    values, _, _ = _sorted(images, segment)
+    n = len(images)
+    values, _ = _sorted(images, segment)
     total = values.sum(axis=1)
-    known = total > 0.0
-    total = np.where(known, total, np.nan)
-    from_top = np.cumsum(values[:, ::-1], axis=1)
-    last = np.argmax(from_top >= _BRIGHTEST * np.where(known, total, np.inf)[:, None], axis=1)
-    threshold = values[:, ::-1][np.arange(n), last]
-    light = images * segment
-    x, y = _centroid(light)
-    squared = (np.arange(size) - y[:, None])[:, :, None] ** 2 + (np.arange(size) - x[:, None])[:, None, :] ** 2
-    squared = squared.astype(np.float32)
-    bright = (images >= threshold.astype(np.float32)[:, None, None]) & segment
-    spread = light * squared
-    whole = spread.sum(axis=(1, 2), dtype=np.float64)
-    top = np.sum(spread * bright, axis=(1, 2), dtype=np.float64)
-    known &= (whole > 0.0) & (top > 0.0)
-    whole, top = np.where(known, whole, np.nan), np.where(known, top, np.nan)
-    value = np.log10(top / whole)
-    # A change of a pixel moves the threshold, where pixels of mean squared distance `edge` enter or leave.
-    near = segment & (np.abs(images - threshold.astype(np.float32)[:, None, None]) <= 0.1 * _column(threshold))
-    edge = np.sum(squared * near, axis=(1, 2), dtype=np.float64) / np.maximum(near.sum(axis=(1, 2)), 1)
-    steps = (bright * (squared - _column(edge)) + _BRIGHTEST * _column(edge)) / _column(top) - squared / _column(whole)
-    steps *= segment
-    error = sky_rms * np.sqrt(np.einsum("nij,nij->n", steps, steps, dtype=np.float64)) / np.log(10.0)
-    return value, error
-
-
-def _column(values: Array) -> Images:
-    return values.astype(np.float32)[:, None, None]
-
-
-def _centroid(light: Images) -> tuple[Array, Array]:
-    columns, rows = (light.sum(axis=axis, dtype=np.float64) for axis in (1, 2))
-    total = columns.sum(axis=1)
     total = np.where(total > 0.0, total, np.nan)
-    pixels = np.arange(light.shape[1])
-    return columns @ pixels / total, rows @ pixels / total
+    last = np.argmax(np.cumsum(values, axis=1) >= _BRIGHTEST * np.nan_to_num(total, nan=np.inf)[:, None], axis=1)
+    threshold = values[np.arange(n), last]
+
+    row, i, j = np.nonzero(segment)
+    light = images[segment].astype(np.float64)
+
+    def sums(of: Array) -> Array:
+        return np.bincount(row, of, minlength=n)
+
+    squared = (i - (sums(light * i) / total)[row]) ** 2 + (j - (sums(light * j) / total)[row]) ** 2
+    bright = light >= threshold[row]
+    whole, top = sums(light * squared), sums(light * squared * bright)
+    known = (whole > 0.0) & (top > 0.0)
+    whole, top = np.where(known, whole, np.nan), np.where(known, top, np.nan)
+    # A change of a pixel moves the threshold, where pixels of the mean squared distance `edge` enter or leave.
+    near = np.abs(light - threshold[row]) <= 0.1 * threshold[row]
+    edge = sums(squared * near) / np.maximum(sums(near), 1)
+    steps = (bright * (squared - edge[row]) + _BRIGHTEST * edge[row]) / top[row] - squared / whole[row]
+    # The share is met to one pixel, and noise decides on which side of the threshold pixels near it are: each then
+    # changes the sum by its distance against the mean.
+    at = (threshold / top)[row] * (squared - edge[row])
+    chance = ndtr((light - threshold[row]) / np.where(sky_rms > 0.0, sky_rms, np.inf)[row])
+    chance = np.where(sky_rms[row] > 0.0, chance * (1.0 - chance), 0.0)
+    variance = sky_rms**2 * sums(steps**2) + sums(at**2 * chance) + (edge * threshold / top) ** 2 / 12.0
+    return np.log10(top / whole), np.sqrt(variance) / np.log(10.0)
 
 
-def second_moments(images: Images, x: Array, y: Array, petrosian_px: Array) -> tuple[Array, Array, Array]:
+def second_moments(
+    images: Images, x: Array, y: Array, petrosian_px: Array, sky_rms: Array
+) -> tuple[Array, Array, Array, Array]:
     """Measure the ellipse of second moments within the ellipse of its own shape, of the Petrosian radius.
 
     The mean radius of the aperture is the Petrosian one. Its shape starts as a circle and follows the moments: of a
@@ -145,12 +143,16 @@ def second_moments(images: Images, x: Array, y: Array, petrosian_px: Array) -> t
         Root of the second moments along the axes, in pixels; NaN where they are not positive.
     angle : ndarray, shape (n,)
         Angle of the major axis from the x axis towards the y axis in rad, -pi/2 to pi/2.
+    ratio_error : ndarray, shape (n,)
+        Standard error of ln(minor / major) from sky noise.
     """
-    ratio, angle = np.ones_like(x), np.zeros_like(x)
-    dx, dy = Ellipses(x, y, ratio, angle).offsets(images.shape[1])
+    angle = np.zeros_like(x)
+    dx, dy = Ellipses(x, y, np.ones_like(x), angle).offsets(images.shape[1])
     wide, high = dx[:, 0, :].astype(np.float64), dy[:, :, 0].astype(np.float64)
-    major = minor = np.full_like(x, np.nan)
+    aperture, before = np.zeros_like(x), (np.zeros_like(x), np.zeros_like(x))
+    mean = total = share = np.full_like(x, np.nan)
     for _ in range(_STEPS):
+        ratio = np.exp(aperture)
         radii = Ellipses(x, y, ratio, angle).radii(dx, dy)
         light = images * (radii <= _column(petrosian_px / np.sqrt(ratio)))
         columns, rows = light.sum(axis=1, dtype=np.float64), light.sum(axis=2, dtype=np.float64)
@@ -160,7 +162,22 @@ def second_moments(images: Images, x: Array, y: Array, petrosian_px: Array) -> t
         yy = np.einsum("nk,nk->n", rows, high**2) / total
         xy = np.einsum("nk,nk->n", (light @ dx.transpose(0, 2, 1))[:, :, 0].astype(np.float64), high) / total
         mean, split = (xx + yy) / 2.0, np.hypot((xx - yy) / 2.0, xy)
-        major, minor = (np.sqrt(np.where(each > 0.0, each, np.nan)) for each in (mean + split, mean - split))
+        squared_ratio = (mean - split) / np.where(mean > 0.0, mean + split, np.nan)
+        measured = 0.5 * np.log(np.clip(np.nan_to_num(squared_ratio, nan=1.0), _THINNEST**2, 1.0))
         angle = np.nan_to_num(0.5 * np.arctan2(2.0 * xy, xx - yy))
-        ratio = np.clip(np.nan_to_num(minor / major, nan=1.0), _THINNEST, 1.0)
-    return major, minor, angle
+        # The measured shape follows that of the aperture by some share, which a secant finds.
+        moved = aperture - before[0]
+        share = np.clip((measured - before[1]) / np.where(np.abs(moved) > 0.02, moved, np.inf), 0.0, _FOLLOWS)
+        before = (aperture, measured)
+        aperture = np.clip(aperture + (measured - aperture) / (1.0 - share), np.log(_THINNEST), 0.0)
+    ratio = np.exp(aperture)
+    major = np.sqrt(2.0 * np.where(mean > 0.0, mean, np.nan) / (1.0 + ratio**2))
+    # Noise n changes ln(b / a) by sum n (v^2 / b^2 - u^2 / a^2) / 2 F; the mean square of the bracket over an ellipse of
+    # the same shape is k^2 / 6, with k its size over that of the moments.
+    k = petrosian_px**2 / (major**2 * ratio)
+    error = sky_rms * np.sqrt(np.pi / 6.0) * petrosian_px * k / (2.0 * total) / (1.0 - share)
+    return major, major * ratio, angle, error
+
+
+def _column(values: Array) -> Images:
+    return values.astype(np.float32)[:, None, None]

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from astropipe.morphology.apertures import TOTAL_APERTURE, Ellipses, Profile, circles, petrosian_radius, profile
 from astropipe.morphology.flags import GalaxyFlag
 from astropipe.morphology.gini_m20 import gini, m20, petrosian_segment, second_moments
-from astropipe.morphology.measure_columns import Measures, join_measures, no_measures
+from astropipe.morphology.measure_columns import (
+    SNR_LIMIT,
+    Measures,
+    join_measures,
+    measure_flags,
+    no_measures,
+    psf_fwhm_px,
+)
 from astropipe.morphology.multimode import multimode_intensity_deviation
 from astropipe.morphology.sersic import fit_sersic
 from astropipe.morphology.stamps import Stamps
@@ -36,9 +43,6 @@ Array = NDArray[np.float64]
 Images = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-SNR_LIMIT = 10.0
-"""Below this signal-to-noise ratio within the half-light radius a galaxy is FAINT."""
-
 # Few enough that the arrays of a batch stay in the cache.
 _BATCH = 16
 _SIGMA_OF_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
@@ -47,11 +51,6 @@ _SIGMA_OF_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
 _PIXEL = 1.0 / 12.0
 _SEGMENT_SMOOTHING = 0.2
 _CAS_SMOOTHING = 0.25
-# Counterparts of masked pixels are looked up to half a pixel, and a galaxy may be this far from the middle.
-_OFF_CENTRE = 1.0 / 8.0
-# Errors of noise alone miss what the choice of segment and centre adds; factors from repeated noise on Sersic profiles
-# and irregular galaxies (tests/morphology/test_measures.py holds them).
-_CALIBRATION = {"concentration": 1.0, "asymmetry": 1.0, "gini": 1.0, "m20": 1.0, "r_e": 1.0, "sersic_index": 1.0}
 
 
 def measure(stamps: Stamps, *, snr_limit: float = SNR_LIMIT) -> Measures:
@@ -99,10 +98,10 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     size = stamps.size
     known_noise = np.isfinite(stamps.sky_rms) & (stamps.sky_rms > 0.0)
     sky = np.where(known_noise, stamps.sky_rms, 0.0) / unit
-    psf_known = np.isfinite(stamps.psf_fwhm_arcsec) & np.isfinite(stamps.pixel_scale_arcsec)
-    psf_px = np.where(psf_known, stamps.psf_fwhm_arcsec / np.where(psf_known, stamps.pixel_scale_arcsec, 1.0), 0.0)
+    psf_px = psf_fwhm_px(stamps)
+    psf_known = np.isfinite(psf_px)
     result = no_measures(len(images))
-    values, flags = result.values, result.flags
+    values = result.values
 
     x, y = find_centres(transform(images), size)
     images, valid_pairs = _filled(images, valid, x, y)
@@ -111,20 +110,18 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     dx, dy = round_.offsets(size)
     distance = round_.radii(dx, dy)
     growth = profile(images, valid, round_, distance)
-    petrosian, slope = petrosian_radius(growth)
-    edge = np.minimum(np.minimum(x, y), np.minimum(size - 1 - x, size - 1 - y)) + 0.5
-    flags[~(petrosian <= edge)] |= GalaxyFlag.TRUNCATED
+    petrosian, petrosian_err = petrosian_radius(growth, sky)
     found = np.isfinite(petrosian)
     radius = np.where(found, petrosian, 1.0)
-    _light_radii(values, growth, radius, slope, sky)
+    _light_radii(values, growth, radius, petrosian_err, sky)
 
-    major, minor, angle = second_moments(images, x, y, radius)
-    own = (psf_px * _SIGMA_OF_FWHM) ** 2 + _PIXEL * ~psf_known
+    major, minor, angle, ratio_err = second_moments(images, x, y, radius, sky)
+    own = np.where(psf_known, (psf_px * _SIGMA_OF_FWHM) ** 2, _PIXEL)
     ratio = np.sqrt(np.maximum(minor**2 - own, 0.01 * minor**2) / np.maximum(major**2 - own, 0.01 * major**2))
     shape = Ellipses(x, y, np.clip(np.nan_to_num(ratio, nan=1.0), 0.1, 1.0), angle)
     radii = shape.radii(dx, dy)
     elliptical = profile(images, valid, shape, radii)
-    major_petrosian, _ = petrosian_radius(elliptical)
+    major_petrosian, major_err = petrosian_radius(elliptical, sky)
     half = elliptical.radius_of(0.5 * elliptical.flux_within(TOTAL_APERTURE * np.nan_to_num(major_petrosian, nan=1.0)))
     sersic = fit_sersic(elliptical, shape.axis_ratio, np.sqrt(own + _PIXEL), sky, major_petrosian, half)
 
@@ -132,8 +129,11 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     along = np.where(found, major_petrosian, 1.0)
     smooth = smoothed(spectrum, gaussian_transfer(_SEGMENT_SMOOTHING * along, size), size)
     segment = petrosian_segment(smooth, valid_pairs, radii, along)
-    values["gini"], values["gini_err"] = gini(images, segment, sky)
-    values["m20"], values["m20_err"] = m20(images, segment, sky)
+    # Noise also moves the Petrosian radius, and with it the edge of the segment.
+    moved = petrosian_segment(smooth, valid_pairs, radii, along + np.clip(np.nan_to_num(major_err), 0.0, 0.5 * along))
+    for name, of in (("gini", gini), ("m20", m20)):
+        values[name], noise = of(images, segment, sky)
+        values[f"{name}_err"] = np.hypot(noise, of(images, moved, sky)[0] - values[name])
 
     at = radius.astype(np.float32)[:, None, None]
     aperture = distance <= TOTAL_APERTURE * at
@@ -147,32 +147,30 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     clumps = multimode_intensity_deviation(images, segment)
     values["multimode"], values["intensity"], values["deviation"] = clumps
 
-    values["axis_ratio"], values["position_angle"] = np.where(np.isnan(ratio), np.nan, shape.axis_ratio), np.degrees(angle) % 180.0
+    values["axis_ratio"], values["position_angle"] = (
+        np.where(np.isnan(ratio), np.nan, shape.axis_ratio),
+        np.degrees(angle) % 180.0,
+    )
     values["sersic_index"], values["sersic_index_err"] = sersic.index, sersic.index_err
-    values["r_e_pixels"], values["r_e_pixels_err"] = sersic.r_e, sersic.r_e_err
+    # The mean radius r_e sqrt(q) is known better than the shape.
+    grown = ratio_err * (minor**2 / np.maximum(minor**2 - own, 0.1 * minor**2))
+    values["axis_ratio_err"] = shape.axis_ratio * grown
+    values["r_e_pixels"], values["r_e_pixels_err"] = sersic.r_e, np.hypot(sersic.r_e_err, 0.5 * grown * sersic.r_e)
     for name in values:
         values[name] = np.where(found, values[name], np.nan)
-    values["petrosian_radius"] = petrosian
+    values["petrosian_radius"], values["petrosian_radius_err"] = petrosian, petrosian_err
     values["x_centre"], values["y_centre"] = x, y
     values["flux"] *= unit
-    for name, factor in _CALIBRATION.items():
-        key = "r_e_pixels_err" if name == "r_e" else f"{name}_err"
-        values[key] *= factor
     for name in ("r_e", "r_e_err"):
         values[name] = values[name.replace("r_e", "r_e_pixels")] * stamps.pixel_scale_arcsec
     for name in ("snr", *(name for name in values if name.endswith("_err"))):
         values[name] = np.where(known_noise, values[name], np.nan)
 
-    resolution = np.where(psf_known, psf_px / 2.0, 1.0)
-    seen = np.where(np.isnan(values["r_e_pixels"]), values["r50"], values["r_e_pixels"])
-    flags[seen < resolution] |= GalaxyFlag.TINY
-    flags[known_noise & ~(values["snr"] >= snr_limit)] |= GalaxyFlag.FAINT
-    off = np.hypot(x - (size - 1) / 2.0, y - (size - 1) / 2.0) > _OFF_CENTRE * size
-    flags[off] |= GalaxyFlag.OFF_CENTRE
+    result.flags[:] = measure_flags(values, stamps, snr_limit)
     return result
 
 
-def _light_radii(values: dict[str, Array], growth: Profile, petrosian: Array, slope: Array, sky: Array) -> None:
+def _light_radii(values: dict[str, Array], growth: Profile, petrosian: Array, petrosian_err: Array, sky: Array) -> None:
     """Fill in flux, signal-to-noise ratio, radii of shares of the flux, and concentration with its error.
 
     Sky noise changes the flux inside a radius, the total that the shares are of, and, through the Petrosian radius,
@@ -193,11 +191,7 @@ def _light_radii(values: dict[str, Array], growth: Profile, petrosian: Array, sl
     between = -0.2 * gain80 - 0.2 * gain20
     outer = 0.8 * gain80 - 0.2 * gain20
     variance = sky**2 * (inner**2 * a20 + between**2 * (a80 - a20) + outer**2 * (area - a80))
-    # Noise of the brightness in the annulus of 0.9 to 1.1 Petrosian radii over the mean inside, as a change of radius.
-    mean = growth.flux_within(petrosian) / (np.pi * petrosian**2)
-    ring = np.maximum(0.4 * np.pi * petrosian**2, 2.0 * np.pi * petrosian)
-    change = sky / np.sqrt(ring) / np.where(mean > 0.0, mean, np.nan) / slope
-    variance += (outer * growth.slope(limit) * TOTAL_APERTURE * np.nan_to_num(change)) ** 2
+    variance += (outer * growth.slope(limit) * TOTAL_APERTURE * np.nan_to_num(petrosian_err)) ** 2
     values["concentration_err"] = 5.0 / np.log(10.0) * np.sqrt(variance)
 
 

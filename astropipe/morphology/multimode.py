@@ -106,14 +106,15 @@ def _intensity_deviation(light: Images, area: int) -> tuple[float, float]:
             break
         uphill = further
     flux = np.bincount(uphill[pixels], flat[pixels], minlength=flat.size)
-    peaks = np.argpartition(flux, -2)[-2:]
-    peaks = peaks[np.argsort(flux[peaks])]
-    y, x = divmod(int(peaks[1]), size)
+    peaks = pixels[uphill[pixels] == pixels]
+    peaks = peaks[np.argsort(-flux[peaks])]
+    y, x = divmod(int(peaks[0]), size)
     total = float(padded.sum(dtype=np.float64))
     pixel_y, pixel_x = (np.arange(length) for length in padded.shape)
     away_y = y - float(padded.sum(axis=1, dtype=np.float64) @ pixel_y) / total
     away_x = x - float(padded.sum(axis=0, dtype=np.float64) @ pixel_x) / total
-    return float(flux[peaks[0]] / flux[peaks[1]]), float(np.hypot(away_y, away_x) * np.sqrt(np.pi / area))
+    intensity = float(flux[peaks[1]] / flux[peaks[0]]) if len(peaks) > 1 else 0.0
+    return intensity, float(np.hypot(away_y, away_x) * np.sqrt(np.pi / area))
 
 
 _AROUND = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))

@@ -96,12 +96,10 @@ def smoothed(spectrum: Spectrum, transfer: Images, size: int) -> Images:
     return fft.irfft2(spectrum * transfer, s=(size, size))
 
 
-def asymmetry(
-    images: Images, turned_images: Images, inside: Mask, sky_rms: Array
-) -> tuple[Array, Array]:
-    """Measure the asymmetry A = (sum |I - I180| - sky) / sum |I| (Conselice 2003; Lotz et al. 2004, eq. 10).
+def asymmetry(images: Images, turned_images: Images, inside: Mask, sky_rms: Array) -> tuple[Array, Array]:
+    """Measure the asymmetry A = (sum |I - I180| - sky) / sum I (Conselice 2003; Lotz et al. 2004, eq. 10).
 
-    The difference of two sky pixels has the mean size 2 sigma / sqrt(pi), which is taken off for each pixel. Where a
+    Lotz et al. divide by sum |I|, which grows with the noise of the sky in the aperture; without noise both are equal. The difference of two sky pixels has the mean size 2 sigma / sqrt(pi), which is taken off for each pixel. Where a
     galaxy itself is asymmetric above the noise this takes off too much: A falls with the noise, as in all codes.
 
     Parameters
@@ -118,7 +116,7 @@ def asymmetry(
         NaN where the aperture is empty or dark.
     """
     difference = np.abs(images - turned_images) * inside
-    light = np.sum(np.abs(images) * inside, axis=(1, 2), dtype=np.float64)
+    light = np.sum(images * inside, axis=(1, 2), dtype=np.float64)
     pixels = inside.sum(axis=(1, 2))
     known = (light > 0.0) & (pixels > 1)
     light = np.where(known, light, np.nan)
@@ -133,9 +131,7 @@ def asymmetry(
     return value, np.sqrt(spread + value**2 * noise / 2.0) / light
 
 
-def smoothness(
-    images: Images, boxed: Images, inside: Mask, width_px: NDArray[np.int64], sky_rms: Array
-) -> Array:
+def smoothness(images: Images, boxed: Images, inside: Mask, width_px: NDArray[np.int64], sky_rms: Array) -> Array:
     """Measure the smoothness S = (sum of positive I - I_smooth - sky) / sum I (Lotz et al. 2004, eq. 11).
 
     Parameters
