@@ -56,9 +56,9 @@ class Ellipses:
         cos, sin = np.cos(self.angle_rad), np.sin(self.angle_rad)
         steep = self.axis_ratio**-2
         xx, yy, xy = cos**2 + steep * sin**2, sin**2 + steep * cos**2, 2.0 * (1.0 - steep) * sin * cos
-        xx, yy, xy = (each.astype(np.float32)[:, None, None] for each in (xx, yy, xy))
-        squared = (xy * dx) * dy
-        squared += xx * dx**2 + yy * dy**2
+        a, b, c = (each.astype(np.float32)[:, None, None] for each in (xx, yy, xy))
+        squared = (c * dx) * dy
+        squared += a * dx**2 + b * dy**2
         np.maximum(squared, 0.0, out=squared)
         return np.sqrt(squared, out=squared)
 
@@ -163,17 +163,17 @@ def profile(images: Images, valid: NDArray[np.bool_], ellipses: Ellipses, radii:
     used = in_parts(valid[row, ys, xs].astype(np.float32) / _PARTS**2)
     values = in_parts(images[row, ys, xs]) * used
     place = _annulus(fine_radii, size) + row * (count + 1)
-    pixels = np.bincount(place.ravel(), used.ravel(), minlength=n * (count + 1))
+    filled = np.bincount(place.ravel(), used.ravel(), minlength=n * (count + 1))
     sums = np.bincount(place.ravel(), values.ravel(), minlength=n * (count + 1))
     # All other pixels, whole; those that do not count go to a last, unused annulus.
     place = _annulus(radii, size)
     place[~valid] = count
     place[row, ys, xs] = count
     place += row * (count + 1)
-    pixels += np.bincount(place.ravel(), minlength=n * (count + 1))
+    filled += np.bincount(place.ravel(), minlength=n * (count + 1))
     sums += np.bincount(place.ravel(), images.ravel(), minlength=n * (count + 1))
-    pixels, sums = (each.reshape(n, count + 1)[:, :count] for each in (pixels, sums))
-
+    pixels = filled.reshape(n, count + 1)[:, :count].astype(np.float64)
+    sums = sums.reshape(n, count + 1)[:, :count]
     known = pixels > 0.0
     brightness = sums / np.where(known, pixels, 1.0)
     # An annulus without a valid pixel has the brightness of the one inside.

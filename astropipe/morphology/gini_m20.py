@@ -82,7 +82,7 @@ def gini(images: Images, segment: Mask, sky_rms: Array) -> tuple[Array, Array]:
 
 
 def _sorted(images: Images, segment: Mask) -> tuple[Array, NDArray[np.intp]]:
-    """Sort the pixels of segments downwards, followed by zeros to the length of the largest; return their number too."""
+    """Sort the pixels of segments downwards, with zeros to the length of the largest; return their number too."""
     count = segment.sum(axis=(1, 2))
     columns = np.arange(max(int(count.max(initial=0)), 1))
     inside = columns < count[:, None]
@@ -109,7 +109,7 @@ def m20(images: Images, segment: Mask, sky_rms: Array) -> tuple[Array, Array]:
     light = images[segment].astype(np.float64)
 
     def sums(of: Array) -> Array:
-        return np.bincount(row, of, minlength=n)
+        return np.asarray(np.bincount(row, of, minlength=n), dtype=np.float64)
 
     squared = (i - (sums(light * i) / total)[row]) ** 2 + (j - (sums(light * j) / total)[row]) ** 2
     bright = light >= threshold[row]
@@ -172,8 +172,8 @@ def second_moments(
         aperture = np.clip(aperture + (measured - aperture) / (1.0 - share), np.log(_THINNEST), 0.0)
     ratio = np.exp(aperture)
     major = np.sqrt(2.0 * np.where(mean > 0.0, mean, np.nan) / (1.0 + ratio**2))
-    # Noise n changes ln(b / a) by sum n (v^2 / b^2 - u^2 / a^2) / 2 F; the mean square of the bracket over an ellipse of
-    # the same shape is k^2 / 6, with k its size over that of the moments.
+    # Noise n changes ln(b / a) by sum n (v^2 / b^2 - u^2 / a^2) / 2 F; the mean square of the bracket over an ellipse
+    # of the same shape is k^2 / 6, with k its squared size over that of the moments.
     k = petrosian_px**2 / (major**2 * ratio)
     error = sky_rms * np.sqrt(np.pi / 6.0) * petrosian_px * k / (2.0 * total) / (1.0 - share)
     return major, major * ratio, angle, error

@@ -51,6 +51,7 @@ _SIGMA_OF_FWHM = 1.0 / np.sqrt(8.0 * np.log(2.0))
 _PIXEL = 1.0 / 12.0
 _SEGMENT_SMOOTHING = 0.2
 _CAS_SMOOTHING = 0.25
+_SKY_BEYOND = 2.0
 
 
 def measure(stamps: Stamps, *, snr_limit: float = SNR_LIMIT) -> Measures:
@@ -104,15 +105,21 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     values = result.values
 
     x, y = find_centres(transform(images), size)
-    images, valid_pairs = _filled(images, valid, x, y)
+    seen = images
+    images, known, paired = _filled(seen, valid, x, y)
+    if not valid.all():
+        # What is masked pulls the centre away; once filled it does so less.
+        x, y = find_centres(transform(images), size)
+        images, known, paired = _filled(seen, valid, x, y)
     spectrum = transform(images)
     round_ = circles(x, y)
     dx, dy = round_.offsets(size)
     distance = round_.radii(dx, dy)
     growth = profile(images, valid, round_, distance)
     petrosian, petrosian_err = petrosian_radius(growth, sky)
-    found = np.isfinite(petrosian)
-    radius = np.where(found, petrosian, 1.0)
+    # Of a galaxy that is larger than its stamp what is inside is measured; it is flagged TRUNCATED.
+    edge = np.maximum(np.minimum(np.minimum(x, y), np.minimum(size - 1 - x, size - 1 - y)), 1.0)
+    radius = np.where(np.isnan(petrosian), edge, petrosian)
     _light_radii(values, growth, radius, petrosian_err, sky)
 
     major, minor, angle, ratio_err = second_moments(images, x, y, radius, sky)
@@ -122,28 +129,28 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     radii = shape.radii(dx, dy)
     elliptical = profile(images, valid, shape, radii)
     major_petrosian, major_err = petrosian_radius(elliptical, sky)
-    half = elliptical.radius_of(0.5 * elliptical.flux_within(TOTAL_APERTURE * np.nan_to_num(major_petrosian, nan=1.0)))
-    sersic = fit_sersic(elliptical, shape.axis_ratio, np.sqrt(own + _PIXEL), sky, major_petrosian, half)
+    along = np.where(np.isnan(major_petrosian), radius / np.sqrt(shape.axis_ratio), major_petrosian)
+    half = elliptical.radius_of(0.5 * elliptical.flux_within(TOTAL_APERTURE * along))
+    sersic = fit_sersic(elliptical, shape.axis_ratio, np.sqrt(own + _PIXEL), sky, along, half)
 
-    found &= np.isfinite(major_petrosian)
-    along = np.where(found, major_petrosian, 1.0)
     smooth = smoothed(spectrum, gaussian_transfer(_SEGMENT_SMOOTHING * along, size), size)
-    segment = petrosian_segment(smooth, valid_pairs, radii, along)
+    segment = petrosian_segment(smooth, known, radii, along)
     # Noise also moves the Petrosian radius, and with it the edge of the segment.
-    moved = petrosian_segment(smooth, valid_pairs, radii, along + np.clip(np.nan_to_num(major_err), 0.0, 0.5 * along))
+    moved = petrosian_segment(smooth, known, radii, along + np.clip(np.nan_to_num(major_err), 0.0, 0.5 * along))
     for name, of in (("gini", gini), ("m20", m20)):
         values[name], noise = of(images, segment, sky)
         values[f"{name}_err"] = np.hypot(noise, of(images, moved, sky)[0] - values[name])
 
     at = radius.astype(np.float32)[:, None, None]
     aperture = distance <= TOTAL_APERTURE * at
-    both = aperture & valid_pairs & _has_counterpart(x, y, size)
+    both = aperture & paired & _has_counterpart(x, y, size)
     turned_images = turned(spectrum, x, y, size)
     values["asymmetry"], values["asymmetry_err"] = asymmetry(images, turned_images, both, sky)
     width = np.maximum(2 * (_CAS_SMOOTHING * radius / 2.0).astype(np.int64) + 1, 3)
     boxed = smoothed(spectrum, box_transfer(width, size), size)
-    ring = aperture & (distance >= np.float32(_CAS_SMOOTHING) * at) & valid_pairs
-    values["smoothness"] = smoothness(images, boxed, ring, width, sky)
+    ring = aperture & (distance >= np.float32(_CAS_SMOOTHING) * at) & known
+    outside = (distance > np.float32(_SKY_BEYOND) * at) & valid
+    values["smoothness"] = smoothness(images, boxed, ring, outside, width, sky)
     clumps = multimode_intensity_deviation(images, segment)
     values["multimode"], values["intensity"], values["deviation"] = clumps
 
@@ -156,8 +163,9 @@ def _measure(images: Images, valid: Mask, stamps: Stamps, unit: Array, snr_limit
     grown = ratio_err * (minor**2 / np.maximum(minor**2 - own, 0.1 * minor**2))
     values["axis_ratio_err"] = shape.axis_ratio * grown
     values["r_e_pixels"], values["r_e_pixels_err"] = sersic.r_e, np.hypot(sersic.r_e_err, 0.5 * grown * sersic.r_e)
+    dark = ~(values["flux"] > 0.0)
     for name in values:
-        values[name] = np.where(found, values[name], np.nan)
+        values[name] = np.where(dark, np.nan, values[name])
     values["petrosian_radius"], values["petrosian_radius_err"] = petrosian, petrosian_err
     values["x_centre"], values["y_centre"] = x, y
     values["flux"] *= unit
@@ -195,7 +203,7 @@ def _light_radii(values: dict[str, Array], growth: Profile, petrosian: Array, pe
     values["concentration_err"] = 5.0 / np.log(10.0) * np.sqrt(variance)
 
 
-def _filled(images: Images, valid: Mask, x: Array, y: Array) -> tuple[Images, Mask]:
+def _filled(images: Images, valid: Mask, x: Array, y: Array) -> tuple[Images, Mask, Mask]:
     """Fill masked pixels by their counterparts on the other side of the centre.
 
     Returns
@@ -204,19 +212,22 @@ def _filled(images: Images, valid: Mask, x: Array, y: Array) -> tuple[Images, Ma
         0 where neither is known.
     known : ndarray of bool, shape (n, size, size)
         True where the pixel or its counterpart is known.
+    paired : ndarray of bool, shape (n, size, size)
+        True where the pixel and its counterpart are known.
     """
     size = images.shape[1]
     row, i, j = np.nonzero(~valid)
     if not len(row):
-        return images, valid
+        return images, valid, valid
     twice_y, twice_x = np.rint(2.0 * y).astype(int)[row] - i, np.rint(2.0 * x).astype(int)[row] - j
     inside = (twice_y >= 0) & (twice_y < size) & (twice_x >= 0) & (twice_x < size)
     row, i, j, twice_y, twice_x = (each[inside] for each in (row, i, j, twice_y, twice_x))
     other = valid[row, twice_y, twice_x]
-    filled, known = images.copy(), valid.copy()
+    filled, known, paired = images.copy(), valid.copy(), valid.copy()
     filled[row, i, j] = np.where(other, images[row, twice_y, twice_x], 0.0)
     known[row, i, j] = other
-    return filled, known
+    paired[row, twice_y, twice_x] = False
+    return filled, known, paired
 
 
 def _has_counterpart(x: Array, y: Array, size: int) -> Mask:

@@ -16,7 +16,8 @@ Mask = NDArray[np.bool_]
 
 # Brightness of the faintest pixels of the segment over their mean.
 _FAINTEST = 0.2
-_LEVELS = np.arange(0.0, 1.0, 0.03)
+# Shares of the pixels that are fainter.
+_LEVELS = np.arange(0.0, 1.0, 0.02)
 _SMOOTHING_PX = 1.0
 _MARGIN_PX = 4
 _IN_PLANE = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))], dtype=bool)
@@ -94,7 +95,8 @@ def _intensity_deviation(light: Images, area: int) -> tuple[float, float]:
     smooth = ndimage.gaussian_filter(padded, _SMOOTHING_PX, mode="constant")
     size = smooth.shape[1]
     flat = smooth.ravel()
-    steps = np.array([dy * size + dx for dy, dx in ((0, 0), *_AROUND)])
+    # In this order the first of equal pixels wins for all of them, so that no flat top has two peaks.
+    steps = np.array([dy * size + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
     inner = np.zeros(smooth.shape, dtype=bool)
     inner[1:-1, 1:-1] = smooth[1:-1, 1:-1] > 0.0
     pixels = np.flatnonzero(inner)
@@ -115,6 +117,3 @@ def _intensity_deviation(light: Images, area: int) -> tuple[float, float]:
     away_x = x - float(padded.sum(axis=0, dtype=np.float64) @ pixel_x) / total
     intensity = float(flux[peaks[1]] / flux[peaks[0]]) if len(peaks) > 1 else 0.0
     return intensity, float(np.hypot(away_y, away_x) * np.sqrt(np.pi / area))
-
-
-_AROUND = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0))

@@ -13,6 +13,8 @@ Mask = NDArray[np.bool_]
 
 # The images are smoothed with this before the centre is sought, so that noise does not lead it away.
 _SMOOTHING_PX = 2.0
+# Fewer pixels do not tell the smoothness of the sky.
+_SKY_PIXELS = 300
 
 
 def transform(images: Images) -> Spectrum:
@@ -99,7 +101,8 @@ def smoothed(spectrum: Spectrum, transfer: Images, size: int) -> Images:
 def asymmetry(images: Images, turned_images: Images, inside: Mask, sky_rms: Array) -> tuple[Array, Array]:
     """Measure the asymmetry A = (sum |I - I180| - sky) / sum I (Conselice 2003; Lotz et al. 2004, eq. 10).
 
-    Lotz et al. divide by sum |I|, which grows with the noise of the sky in the aperture; without noise both are equal. The difference of two sky pixels has the mean size 2 sigma / sqrt(pi), which is taken off for each pixel. Where a
+    Lotz et al. divide by sum |I|, which grows with the noise of the sky in the aperture; without noise both are equal.
+    The difference of two sky pixels has the mean size 2 sigma / sqrt(pi), which is taken off for each pixel. Where a
     galaxy itself is asymmetric above the noise this takes off too much: A falls with the noise, as in all codes.
 
     Parameters
@@ -131,23 +134,31 @@ def asymmetry(images: Images, turned_images: Images, inside: Mask, sky_rms: Arra
     return value, np.sqrt(spread + value**2 * noise / 2.0) / light
 
 
-def smoothness(images: Images, boxed: Images, inside: Mask, width_px: NDArray[np.int64], sky_rms: Array) -> Array:
+def smoothness(
+    images: Images, boxed: Images, inside: Mask, outside: Mask, width_px: NDArray[np.int64], sky_rms: Array
+) -> Array:
     """Measure the smoothness S = (sum of positive I - I_smooth - sky) / sum I (Lotz et al. 2004, eq. 11).
+
+    What the sky gives is the mean of the same over the pixels outside of the galaxy, as noise may be correlated; where
+    there are few of them it is computed for independent noise.
 
     Parameters
     ----------
     images, boxed : ndarray, shape (n, size, size)
         The images, and their means over squares.
-    inside : ndarray of bool, shape (n, size, size)
-        Pixels of the annulus of 0.25 to 1.5 Petrosian radii.
+    inside, outside : ndarray of bool, shape (n, size, size)
+        Pixels of the annulus of 0.25 to 1.5 Petrosian radii, and of the sky.
     width_px : ndarray of int, shape (n,)
         Width of the squares.
     sky_rms : ndarray, shape (n,)
         0 if unknown.
     """
-    clumps = np.maximum(images - boxed, 0.0) * inside
+    clumps = np.maximum(images - boxed, 0.0)
     light = np.sum(images * inside, axis=(1, 2), dtype=np.float64)
     # A normal deviate has the positive mean sigma / sqrt(2 pi); less its own part in the mean over the square.
-    sky = sky_rms * np.sqrt((1.0 - 1.0 / width_px.astype(float) ** 2) / (2.0 * np.pi))
-    total = np.sum(clumps, axis=(1, 2), dtype=np.float64) - inside.sum(axis=(1, 2)) * sky
-    return total / np.where(light > 0.0, light, np.nan)
+    white = sky_rms * np.sqrt((1.0 - 1.0 / width_px.astype(float) ** 2) / (2.0 * np.pi))
+    pixels = outside.sum(axis=(1, 2))
+    seen = np.sum(clumps * outside, axis=(1, 2), dtype=np.float64) / np.maximum(pixels, 1)
+    sky = np.where(pixels >= _SKY_PIXELS, seen, white)
+    total = np.sum(clumps * inside, axis=(1, 2), dtype=np.float64) - inside.sum(axis=(1, 2)) * sky
+    return np.asarray(total / np.where(light > 0.0, light, np.nan))
