@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from astropipe.morphology.flags import GalaxyFlag
 from astropipe.morphology.stamps import Stamps
 
-SNR_LIMIT = 10.0
-"""Below this signal-to-noise ratio within the half-light radius a galaxy is FAINT."""
+SNR_LIMIT = 20.0
+"""Below this signal-to-noise ratio within the half-light radius a galaxy is FAINT: errors are no longer the scatter."""
 # Of the size of a stamp: a galaxy further from the middle is not the one that was cut out.
 _OFF_CENTRE = 1.0 / 8.0
 

@@ -59,7 +59,7 @@ def _table() -> NDArray[np.float32]:
     table[:, 0] = -b * (_RADII ** (1.0 / _INDICES[:, None]) - 1.0)
     # Within a width of the centre the profile of a high index is steep, so the integral goes over ln r.
     inner = np.geomspace(1e-6, 0.03, 150)[:-1]
-    outer = np.geomspace(0.03, 60.0, 3000)
+    outer = np.geomspace(0.03, 60.0, 1500)
     r = np.concatenate([inner, outer])
     weight = np.gradient(np.log(r)) * r**2
     light = np.exp(-b * (r ** (1.0 / _INDICES[:, None]) - 1.0)) * weight

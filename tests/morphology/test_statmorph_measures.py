@@ -28,8 +28,8 @@ def test_a_missing_statmorph_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def mixed() -> Stamps:
     rng = np.random.default_rng(9)
-    cases = [(n, r_e, q) for n in (1.0, 2.5, 4.0) for r_e, q in ((5.0, 0.8), (10.0, 0.5))]
-    images = [sersic_image(n, r_e, q, 0.7, fwhm_px=FWHM_PX) for n, r_e, q in cases[::2] + cases[3:4]] + [clumpy_image()]
+    cases = ((1.0, 5.0, 0.8), (2.5, 10.0, 0.5), (4.0, 5.0, 0.8))
+    images = [sersic_image(n, r_e, q, 0.7, fwhm_px=FWHM_PX) for n, r_e, q in cases] + [clumpy_image()]
     return stamps_of(np.array(images) + rng.normal(0.0, SKY, (len(images), SIZE, SIZE)), SKY)
 
 
