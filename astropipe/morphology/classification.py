@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +166,7 @@ def _second_step(
     return calibrated(head, reference.embedding, reference.classes)
 
 
-def _spread(values: NDArray[np.generic], usable: NDArray[np.bool_], blank: object) -> NDArray[np.generic]:
+def _spread(values: NDArray[Any], usable: NDArray[np.bool_], blank: object) -> NDArray[Any]:
     result = np.full((len(usable), *values.shape[1:]), blank, dtype=values.dtype)
     result[usable] = values
     return result

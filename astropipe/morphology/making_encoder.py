@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,9 @@ def as_read_again(trained: Trained) -> Trained:
     return trained
 
 
-def make_reference(trained: Trained, n: int, seed: int, *, threads: int = 1, progress=lambda done: None) -> Reference:
+def make_reference(
+    trained: Trained, n: int, seed: int, *, threads: int = 1, progress: Callable[[int], None] = lambda done: None
+) -> Reference:
     """Return what encoder and measurements say of galaxies that are rendered for it."""
     encoder = Encoder(trained.network, trained.truth_mean, trained.truth_std)
     encode_stamps = describing.encode_by(encoder)

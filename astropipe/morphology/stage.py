@@ -24,6 +24,7 @@ from astropipe.config.morphology import (
 )
 from astropipe.morphology import classification, describing
 from astropipe.morphology.catalog import ARRAYS, FeatureRows, catalog_table
+from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.encoder_artifact import SHIPPED, Reference, read_encoder
 from astropipe.morphology.examples import Thumbnails, read_thumbnails
 from astropipe.morphology.inputs import Galaxies
@@ -329,7 +330,7 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
         if len(rows):
             new.write_array("mosaic/images", images)
             new.write_array("mosaic/galaxy", rows)
-    counts = ", ".join(f"{np.count_nonzero(result.morphology == name)} {name}" for name in (*classification.CLASSES,))
+    counts = ", ".join(f"{np.count_nonzero(result.morphology == name)} {name}" for name in CLASSES)
     return f"{len(table)} galaxies, {np.count_nonzero(result.kept)} kept by the vote: {counts}"
 
 
@@ -359,7 +360,7 @@ def _group_summary(result: classification.Classified, reference: Reference) -> l
             "name": name,
             "galaxies": int(np.count_nonzero(result.groups == group)),
             "kept": int(np.count_nonzero((result.groups == group) & result.kept)),
-            "probabilities": dict(zip(classification.CLASSES, np.round(likely, 4).tolist(), strict=True)),
+            "probabilities": dict(zip(CLASSES, np.round(likely, 4).tolist(), strict=True)),
             "medians": {
                 quantity: None if np.isnan(value) else round(float(value), 4)
                 for quantity, value in zip(reference.quantities, medians, strict=True)
