@@ -33,7 +33,8 @@ class CutOptions:
     saturation : float
         Level of the picture, sky included, from which a pixel counts as saturated; NaN takes the keyword SATURATE.
     detect_sigma : float
-        A source's pixels lie so many standard deviations of the sky above it.
+        The pixels of a source, smoothed to about the resolution, lie so many standard deviations of the equally
+        smoothed sky above it.
     min_area_px : int
         Smallest area of a galaxy that is listed where a mosaic has no catalog.
     deblend_contrast : float
@@ -65,7 +66,7 @@ class CutOptions:
     pixel_scale_arcsec: float = math.nan
     psf_fwhm_arcsec: float = math.nan
     saturation: float = math.nan
-    detect_sigma: float = 1.5
+    detect_sigma: float = 2.5
     min_area_px: int = 50
     deblend_contrast: float = 0.03
     bridge: float = 0.25

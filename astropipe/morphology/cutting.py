@@ -146,10 +146,11 @@ def cut(place: Field, label: int, x: float, y: float, options: CutOptions) -> Cu
     patch = slice(top, bottom), slice(left, right)
     lines = ((y, factor, options.size, top, bottom), (x, factor, options.size, left, right))
     weights = [resampling_matrix(*line) for line in lines]
-    shares = [overlap_matrix(*line) for line in lines]
+    shares = [overlap_matrix(*line).astype(np.float32) for line in lines]
 
-    def share(mask: Mask) -> NDArray[np.float64]:
-        return shares[0] @ mask.astype(np.float64) @ shares[1].T
+    def share(mask: Mask) -> NDArray[np.float32]:
+        """Share of each new pixel that a mask of old ones covers."""
+        return shares[0] @ mask.astype(np.float32) @ shares[1].T if mask.any() else np.zeros((options.size,) * 2)
 
     labels, damaged, outside = place.sources.labels[patch], place.damaged[patch], place.outside[patch]
     own = (labels == label) & (labels > 0)

@@ -6,6 +6,7 @@ and merging galaxies, is put together again by `astropipe.morphology.pieces`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,11 +23,12 @@ Mask = NDArray[np.bool_]
 # Below this area a source is noise, and so it is if its peak, in standard deviations of the smoothed sky, is below
 # this value at the least area and below less, as the square root, at larger areas.
 _LEAST_AREA_PX = 12
-_LEAST_PEAK_SIGMA = 4.5
+_LEAST_PEAK_SIGMA = 5.0
 # Faint wings beyond the isophote are no sky.
 _GROWTH_PX = 6
+_MAP_GROWTH_PX = 2
 # Thresholds of the rounds in which the sky is found: only the brightest sources stand out from a first guess.
-_SKY_SIGMAS = (4.0, 2.0, 1.5, 1.5)
+_SKY_SIGMAS = (5.0, 3.0, 2.0, 2.0)
 # A picture without noise, such as a model, counts as having this share of its range.
 _LEAST_RMS = 1e-4
 _DEBLEND_LEVELS = 32
@@ -70,7 +72,7 @@ class Sky:
 def constant_sky(image: Image, bad: Mask) -> Sky:
     """Measure one level of the sky for a small picture, most of which may be covered by a galaxy.
 
-    Starts from the lowest border region and the spread of the pixels below it, which sources do not reach, then takes
+    Starts from a low one of the regions along the border and the spread of the pixels below it, which sources do not reach, then takes
     the clipped median and standard deviation of all pixels outside of sources.
 
     Parameters
@@ -89,12 +91,12 @@ def constant_sky(image: Image, bad: Mask) -> Sky:
     floor = max(_LEAST_RMS * float(values.max() - values.min()), np.finfo(np.float32).tiny)
     least = max(60, values.size // 50)
     growth = min(_GROWTH_PX, min(image.shape) // 12)
-    sky = _sky_below(image, ~bad, _lowest_border(image, bad), floor)
+    sky = _sky_of(image, ~bad, _low_border(image, bad), floor, _spread_below)
     for sigma in _SKY_SIGMAS:
-        free = ~(_grown(_segment(image - sky.level, sky, bad, sigma, contrast=1.0) > 0, growth) | bad)
+        free = ~(_covered(image - sky.level, sky, bad, sigma, growth) | bad)
         if np.count_nonzero(free) < least:
             break
-        sky = _sky_below(image, free, _mode(image[free]), floor)
+        sky = _sky_of(image, free, float(np.median(image[free])), floor, clipped_rms)
     return sky
 
 
@@ -123,9 +125,13 @@ def mapped_sky(image: Image, bad: Mask, box_px: int) -> Sky:
         rms = background.rms()
         # A mesh of black in a picture of grey levels has no noise of its own.
         sky = Sky(background.back(), np.maximum(rms, max(floor, np.float32(0.5) * np.median(rms))), correlation)
-        taken = _grown(_segment(filled - sky.level, sky, bad, sigma, contrast=1.0) > 0, _GROWTH_PX) | bad
+        covered = _covered(filled - sky.level, sky, bad, sigma, _MAP_GROWTH_PX) | bad
+        # The library takes meshes of which half is covered from their neighbours; there must be some left.
+        if np.count_nonzero(~covered) < 0.5 * good.size:
+            break
+        taken = covered
         if np.count_nonzero(~taken) >= 60:
-            correlation = _sky_below((filled - sky.level) / sky.rms, ~taken, 0.0, 0.0).correlation
+            correlation = _sky_of((filled - sky.level) / sky.rms, ~taken, 0.0, 0.0, clipped_rms).correlation
     return replace(sky, correlation=correlation)
 
 
@@ -148,57 +154,67 @@ def detect(image: Image, sky: Sky, bad: Mask, options: CutOptions) -> Sources:
     Sources
         All that cover more than noise does, whatever their area.
     """
-    labels = _segment(image, sky, bad, options.detect_sigma, contrast=options.deblend_contrast)
-    smooth = _smoothed(np.where(bad, np.float32(0.0), image))
-    noise = sky.correlation * _WHITE * np.asarray(sky.rms)
-    threshold = options.detect_sigma * float(np.median(noise))
+    smooth, noise = _smoothed(np.where(bad, np.float32(0.0), image)), _smooth_noise(sky)
+    labels = _segment(smooth, noise, bad, options.detect_sigma, contrast=options.deblend_contrast)
     peak = np.asarray(ndimage.maximum(smooth / noise, labels, np.arange(1, labels.max() + 1)))
     area = np.bincount(labels.ravel(), minlength=len(peak) + 1)[1:]
     labels = keep(labels, peak * np.sqrt(area / _LEAST_AREA_PX) >= _LEAST_PEAK_SIGMA)
+    threshold = options.detect_sigma * float(np.median(noise))
     labels = join_pieces(labels, smooth, threshold, options.bridge, options.min_separation_px)
     return sources_of(labels, image)
 
 
 def clipped_rms(values: NDArray[np.floating]) -> float:
     """Standard deviation of values without outliers, corrected for what the clipping takes from a Gaussian."""
-    kept = values
-    for _ in range(5):
-        level, rms = float(np.median(kept)), float(np.std(kept, dtype=np.float64))
+    kept, level = values, float(np.median(values))
+    for _ in range(4):
+        rms = float(np.std(kept, dtype=np.float64))
         inside = values[np.abs(values - level) <= _CLIP_SIGMA * rms]
         if len(inside) in (0, len(kept)):
             break
-        kept = inside
+        kept, level = inside, float(np.mean(inside, dtype=np.float64))
     return float(np.std(kept, dtype=np.float64)) * (_CLIPPED_WIDTH if len(kept) < len(values) else 1.0)
 
 
-def _segment(image: Image, sky: Sky, bad: Mask, sigma: float, *, contrast: float) -> NDArray[np.int32]:
-    """Label the pixels of each source, 0 outside."""
-    sigma *= sky.correlation
-    data = np.ascontiguousarray(np.where(bad, np.float32(0.0), image), dtype=np.float32)
+def _smooth_noise(sky: Sky) -> NDArray[np.float32]:
+    """Standard deviation of the sky of the smoothed picture."""
+    return np.asarray(np.float32(sky.correlation * _WHITE) * sky.rms)
+
+
+def _covered(image: Image, sky: Sky, bad: Mask, sigma: float, growth_px: int) -> Mask:
+    """Pixels of sources and around them."""
+    labels = _segment(_smoothed(np.where(bad, np.float32(0.0), image)), _smooth_noise(sky), bad, sigma, contrast=1.0)
+    return _grown(labels > 0, growth_px)
+
+
+def _segment(
+    smooth: Image, noise: NDArray[np.float32], bad: Mask, sigma: float, *, contrast: float
+) -> NDArray[np.int32]:
+    """Label the pixels of each source of a smoothed picture, 0 outside."""
     # Two limits of the library that a bright picture reaches: pixels above the threshold, and peaks of a blend.
-    sep.set_extract_pixstack(max(300_000, data.size + 1))
+    sep.set_extract_pixstack(max(300_000, smooth.size + 1))
     sep.set_sub_object_limit(4096)
     settings = {
-        "err": sky.rms if np.ndim(sky.rms) else float(sky.rms),
-        "filter_kernel": _KERNEL,
+        "err": noise if noise.ndim else float(noise),
         "mask": bad,
         "minarea": _LEAST_AREA_PX,
+        "filter_kernel": None,
         "deblend_nthresh": _DEBLEND_LEVELS,
         "segmentation_map": True,
     }
     try:
-        _, labels = sep.extract(data, sigma, deblend_cont=contrast, **settings)
+        _, labels = sep.extract(smooth, sigma, deblend_cont=contrast, **settings)
     except Exception:  # the library raises Exception itself where a blend has too many peaks
-        _, labels = sep.extract(data, sigma, deblend_cont=1.0, **settings)
+        _, labels = sep.extract(smooth, sigma, deblend_cont=1.0, **settings)
     return np.asarray(labels, dtype=np.int32)
 
 
-def _sky_below(image: Image, free: Mask, level: float, floor: float) -> Sky:
-    """Measure the noise by the pixels below the level, to which no source adds, on pixels free of sources."""
+def _sky_of(image: Image, free: Mask, level: float, floor: float, spread: Callable[[Image], float]) -> Sky:
+    """Measure the noise about a level on pixels free of sources, before and after smoothing."""
     step = np.where(free, image - np.float32(level), np.float32(0.0))
     # Pixels that are not free count as 0 and take their share of the noise with them.
     share = np.sqrt(np.maximum(ndimage.convolve(free.astype(np.float64), _KERNEL**2) / _WHITE**2, 1e-6))
-    rms, smooth_rms = (_spread_below(each[free]) for each in (step, _smoothed(step) / share))
+    rms, smooth_rms = (spread(each[free]) for each in (step, _smoothed(step) / share))
     correlation = smooth_rms / (rms * _WHITE) if rms > floor else 1.0
     return Sky(np.float32(level), np.float32(max(rms, floor)), min(max(1.0, correlation), _MOST_CORRELATION))
 
@@ -211,18 +227,6 @@ def _spread_below(values: NDArray[np.floating]) -> float:
     return float(np.sqrt(np.mean(below)) * _CLIPPED_WIDTH) if len(below) else 0.0
 
 
-def _mode(values: Image) -> float:
-    """Return the most frequent value, by SExtractor's rule, of values with a tail of faint wings."""
-    level, rms = float(np.median(values)), float(np.std(values, dtype=np.float64))
-    for _ in range(5):
-        inside = values[np.abs(values - level) <= _CLIP_SIGMA * rms]
-        if len(inside) == 0:
-            break
-        level, rms = float(np.median(inside)), float(np.std(inside, dtype=np.float64))
-    mean = float(np.mean(inside, dtype=np.float64)) if len(inside) else level
-    return min(level, 2.5 * level - 1.5 * mean) if abs(mean - level) < 0.3 * rms else level
-
-
 def _smoothed(image: NDArray[np.floating]) -> Image:
     return np.asarray(ndimage.gaussian_filter(image, _SMOOTHING_PX, truncate=4 / _SMOOTHING_PX), dtype=np.float32)
 
@@ -232,8 +236,8 @@ def _grown(mask: Mask, pixels: int) -> Mask:
     return np.asarray(ndimage.maximum_filter(mask, size=2 * pixels + 1))
 
 
-def _lowest_border(image: Image, bad: Mask) -> float:
-    """Return the lowest median of the eight regions along the border, or of the picture if they have no pixel."""
+def _low_border(image: Image, bad: Mask) -> float:
+    """Return a low one of the medians of the eight regions along the border, or that of the picture without them."""
     rows, columns = (max(4, side // 6) for side in image.shape)
     places = [
         (slice(None, rows), slice(None, columns)),
@@ -246,4 +250,4 @@ def _lowest_border(image: Image, bad: Mask) -> float:
         (slice(rows, -rows), slice(-columns, None)),
     ]
     medians = [float(np.median(image[place][~bad[place]])) for place in places if not bad[place].all()]
-    return min(medians) if medians else float(np.median(image[~bad]))
+    return float(np.percentile(medians, 25)) if medians else float(np.median(image[~bad]))

@@ -17,7 +17,7 @@ Labels = NDArray[np.int32]
 # A bridge of so many times the threshold is no noise.
 _SURE_BRIDGE = 2.0
 # Two peaks within so many standard deviations, added up, overlap.
-_OVERLAP = 1.0
+_OVERLAP = 0.8
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,15 @@ def resampling_matrix(centre: float, factor: float, size: int, first: int, stop:
     ndarray, shape (size, stop - first)
     """
     middle = centre + factor * (np.arange(size) - (size - 1) / 2)
-    distance = (np.arange(first, stop)[None, :] - middle[:, None]) / factor
-    weights = np.where(np.abs(distance) < _LOBES, np.sinc(distance) * np.sinc(distance / _LOBES), 0.0)
+    taps = int(np.ceil(_LOBES * factor))
+    old = np.floor(middle).astype(np.intp)[:, None] + np.arange(1 - taps, taps + 1)
+    distance = (old - middle[:, None]) / factor
+    kernel = np.where(np.abs(distance) < _LOBES, np.sinc(distance) * np.sinc(distance / _LOBES), 0.0)
+    new, tap = np.nonzero((old >= first) & (old < stop))
+    weights = np.zeros((size, stop - first))
+    weights[new, old[new, tap] - first] = kernel[new, tap]
     total = weights.sum(axis=1, keepdims=True)
+    # A pixel of which the picture holds next to nothing has no value; its weights would blow up the noise.
     return np.divide(weights, total, out=np.zeros_like(weights), where=total > 0.25 * factor)
 
 
