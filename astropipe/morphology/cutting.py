@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from astropipe.morphology.cut_options import CutOptions
-from astropipe.morphology.detection import Image, Mask, Sky, clipped_rms, constant_sky, detect, mapped_sky
+from astropipe.morphology.detection import Image, Mask, clipped_rms
+from astropipe.morphology.fields import Field, make_field, source_near
 from astropipe.morphology.flags import GalaxyFlag
-from astropipe.morphology.pieces import Sources
 from astropipe.morphology.resampling import overlap_matrix, reach_px, resampling_matrix
 from astropipe.morphology.stamps import Stamps
 
@@ -30,34 +30,6 @@ _LOST_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Field:
-    """A picture, or a part of one, that is ready for cutting; all arrays have its shape.
-
-    Attributes
-    ----------
-    image : ndarray of float32
-        Less the sky; 0 where there is no value.
-    damaged, outside : ndarray of bool
-        Pixels without a value: holes, and what is connected to the border.
-    sky : Sky
-        What was subtracted, and the noise.
-    sources : Sources
-        All that was found.
-    """
-
-    image: Image
-    damaged: Mask
-    outside: Mask
-    sky: Sky
-    sources: Sources
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.image.shape[0], self.image.shape[1]
-
-
-@dataclass(frozen=True)
 class Cut:
     """One galaxy as it was cut out; without a picture, what stands for it."""
 
@@ -69,46 +41,6 @@ class Cut:
     x: float = math.nan
     y: float = math.nan
     known: dict[str, float] = field(default_factory=dict)
-
-
-def make_field(values: Image, options: CutOptions, *, mosaic: bool) -> Field | None:
-    """Subtract the sky from a picture and find its sources.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (rows, columns)
-        The picture; not finite where there is no value.
-    options : CutOptions
-        How.
-    mosaic : bool
-        Whether the sky is measured in meshes, or as one level.
-
-    Returns
-    -------
-    Field or None
-        None for a picture without a value or with one value everywhere.
-    """
-    bad = ~np.isfinite(values)
-    if bad.all() or np.ptp(values[~bad]) == 0.0:
-        return None
-    sky = mapped_sky(values, bad, options.background_box_px) if mosaic else constant_sky(values, bad)
-    image = np.where(bad, np.float32(0.0), values - sky.level).astype(np.float32)
-    outside = _reaching_border(bad) if bad.any() else bad
-    return Field(image, bad & ~outside, outside, sky, detect(image, sky, bad, options))
-
-
-def source_near(sources: Sources, x: float, y: float, radius_px: float) -> int:
-    """Return the label of the source at a point, or of that whose outline is nearest within a radius; 0 for none."""
-    rows, columns = sources.labels.shape
-    first = max(0, math.floor(y - radius_px)), max(0, math.floor(x - radius_px))
-    last = min(rows, math.ceil(y + radius_px) + 1), min(columns, math.ceil(x + radius_px) + 1)
-    patch = sources.labels[first[0] : last[0], first[1] : last[1]]
-    row, column = np.nonzero(patch)
-    if len(row) == 0:
-        return 0
-    distance = np.hypot(row + first[0] - y, column + first[1] - x)
-    nearest = int(np.argmin(distance))
-    return int(patch[row[nearest], column[nearest]]) if distance[nearest] <= radius_px else 0
 
 
 def cut(place: Field, label: int, x: float, y: float, options: CutOptions) -> Cut:
@@ -139,16 +71,14 @@ def cut(place: Field, label: int, x: float, y: float, options: CutOptions) -> Cu
     factor = max(1.0, 2.0 * max(options.size_factor * half_light, reach) / options.size)
     (top, bottom), (left, right) = (
         (max(0, round(centre) - needed), max(0, min(side, round(centre) + needed + 1)))
-        for centre, side, needed in zip(
-            (y, x), place.shape, (reach_px(factor, options.size),) * 2, strict=True
-        )
+        for centre, side, needed in zip((y, x), place.shape, (reach_px(factor, options.size),) * 2, strict=True)
     )
     patch = slice(top, bottom), slice(left, right)
     lines = ((y, factor, options.size, top, bottom), (x, factor, options.size, left, right))
     weights = [resampling_matrix(*line) for line in lines]
     shares = [overlap_matrix(*line).astype(np.float32) for line in lines]
 
-    def share(mask: Mask) -> NDArray[np.float32]:
+    def share(mask: Mask) -> NDArray[np.floating]:
         """Share of each new pixel that a mask of old ones covers."""
         return shares[0] @ mask.astype(np.float32) @ shares[1].T if mask.any() else np.zeros((options.size,) * 2)
 
@@ -159,15 +89,15 @@ def cut(place: Field, label: int, x: float, y: float, options: CutOptions) -> Cu
     broken = share(damaged) > 0.1
     other = share(others) > 0.5
     image = weights[0] @ _filled(place.image[patch], damaged) @ weights[1].T
-    image = np.where(absent | broken, 0.0, image).astype(np.float32)
+    known = np.where(absent | broken, 0.0, image).astype(np.float32)
     mask = absent | broken | other
     own_share = share(own)
     if label:
-        flags |= _flags(place, label, own_share * image, factor, damaged, outside, own)
+        flags |= _flags(place, label, own_share * known, factor, damaged, outside, own)
         radius = np.hypot(*np.meshgrid(*(np.arange(options.size) - (options.size - 1) / 2,) * 2)) * factor
         if np.mean(other[radius <= max(2.0 * half_light, 2.0 * factor)]) > _CROWDED_SHARE:
             flags |= GalaxyFlag.CROWDED
-    return Cut(image, mask, _sky_rms(place, image, mask | (own_share > 0), weights, x, y), factor, int(flags), x, y)
+    return Cut(known, mask, _sky_rms(place, known, mask | (own_share > 0), weights, x, y), factor, int(flags), x, y)
 
 
 def blank(options: CutOptions, flags: int) -> Cut:
@@ -205,7 +135,10 @@ def cut_middle(values: Image, options: CutOptions, place: Field | None = None) -
 
 
 def stamps_of(
-    cuts: Sequence[Cut], ids: Sequence[str], pixel_scale_arcsec: NDArray[np.float64], psf_fwhm_arcsec: NDArray[np.float64]
+    cuts: Sequence[Cut],
+    ids: Sequence[str],
+    pixel_scale_arcsec: NDArray[np.float64],
+    psf_fwhm_arcsec: NDArray[np.float64],
 ) -> Stamps:
     """Put galaxies together; pixel scales are those of the pictures."""
     factors = np.array([each.factor for each in cuts])
@@ -275,7 +208,8 @@ def _flags(
     if np.any(_grown(own, 1) & damaged):
         flags |= GalaxyFlag.BAD_PIXELS
     area, flux = place.sources.area_px[label - 1], place.sources.flux[label - 1]
-    box = place.sources.boxes[label - 1]
+    # One pixel more than the source, to see what it borders on.
+    box = tuple(slice(max(0, each.start - 1), each.stop + 1) for each in place.sources.boxes[label - 1])
     whole = place.sources.labels[box] == label
     edge = _grown(place.outside[box], 1)
     for axis, side in enumerate(place.shape):
@@ -291,7 +225,7 @@ def _flags(
 def _sky_rms(
     place: Field, image: Image, taken: Mask, weights: Sequence[NDArray[np.float64]], x: float, y: float
 ) -> float:
-    """Standard deviation of the sky of a stamp, on its own pixels if there are enough."""
+    """Return the standard deviation of the sky of a stamp, on its own pixels if there are enough."""
     row, column = (min(max(round(at), 0), side - 1) for at, side in zip((y, x), place.shape, strict=True))
     rms = float(place.sky.rms[row, column] if isinstance(place.sky.rms, np.ndarray) else place.sky.rms)
     # Of independent pixels the resampled ones have this share of the noise.
@@ -307,13 +241,6 @@ def _filled(image: Image, damaged: Mask) -> Image:
     good = (~damaged).astype(np.float32)
     near = ndimage.gaussian_filter(image * good, 2.0) / np.maximum(ndimage.gaussian_filter(good, 2.0), 1e-3)
     return np.where(damaged, near, image)
-
-
-def _reaching_border(bad: Mask) -> Mask:
-    """Pixels without a value that are connected to the border of the picture."""
-    areas, _ = ndimage.label(bad)
-    border = np.unique(np.concatenate([areas[0], areas[-1], areas[:, 0], areas[:, -1]]))
-    return np.isin(areas, border[border > 0])
 
 
 def _grown(mask: Mask, pixels: int) -> Mask:

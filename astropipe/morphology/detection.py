@@ -72,8 +72,8 @@ class Sky:
 def constant_sky(image: Image, bad: Mask) -> Sky:
     """Measure one level of the sky for a small picture, most of which may be covered by a galaxy.
 
-    Starts from a low one of the regions along the border and the spread of the pixels below it, which sources do not reach, then takes
-    the clipped median and standard deviation of all pixels outside of sources.
+    Starts from a low one of the regions along the border and the spread of the pixels below it, which sources do not
+    reach, then takes the clipped median and standard deviation of all pixels outside of sources.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def constant_sky(image: Image, bad: Mask) -> Sky:
         With two numbers. A picture without noise is given an rms of 1e-4 of its range, so that it is never 0.
     """
     values = image[~bad]
-    floor = max(_LEAST_RMS * float(values.max() - values.min()), np.finfo(np.float32).tiny)
+    floor = max(_LEAST_RMS * float(np.ptp(values)), float(np.finfo(np.float32).tiny))
     least = max(60, values.size // 50)
     growth = min(_GROWTH_PX, min(image.shape) // 12)
     sky = _sky_of(image, ~bad, _low_border(image, bad), floor, _spread_below)
@@ -118,7 +118,7 @@ def mapped_sky(image: Image, bad: Mask, box_px: int) -> Sky:
     shape = {"bw": min(box_px, image.shape[1]), "bh": min(box_px, image.shape[0])}
     filled = np.where(bad, np.float32(0.0), image)
     good = filled[~bad]
-    floor = np.float32(max(_LEAST_RMS * float(good.max() - good.min()), np.finfo(np.float32).tiny))
+    floor = np.float32(max(_LEAST_RMS * float(np.ptp(good)), float(np.finfo(np.float32).tiny)))
     taken, correlation = bad, 1.0
     for sigma in _SKY_SIGMAS[:3]:
         background = sep.Background(filled, mask=taken, **shape)
@@ -165,7 +165,7 @@ def detect(image: Image, sky: Sky, bad: Mask, options: CutOptions) -> Sources:
 
 
 def clipped_rms(values: NDArray[np.floating]) -> float:
-    """Standard deviation of values without outliers, corrected for what the clipping takes from a Gaussian."""
+    """Return the standard deviation of values without outliers, corrected for what the clipping takes from a Gaussian."""
     kept, level = values, float(np.median(values))
     for _ in range(4):
         rms = float(np.std(kept, dtype=np.float64))
@@ -177,7 +177,7 @@ def clipped_rms(values: NDArray[np.floating]) -> float:
 
 
 def _smooth_noise(sky: Sky) -> NDArray[np.float32]:
-    """Standard deviation of the sky of the smoothed picture."""
+    """Return the standard deviation of the sky of the smoothed picture."""
     return np.asarray(np.float32(sky.correlation * _WHITE) * sky.rms)
 
 
@@ -199,6 +199,8 @@ def _segment(
         "mask": bad,
         "minarea": _LEAST_AREA_PX,
         "filter_kernel": None,
+        # What lies in the wings of a bright source is kept: pieces are joined by our own rules.
+        "clean": False,
         "deblend_nthresh": _DEBLEND_LEVELS,
         "segmentation_map": True,
     }
@@ -220,7 +222,7 @@ def _sky_of(image: Image, free: Mask, level: float, floor: float, spread: Callab
 
 
 def _spread_below(values: NDArray[np.floating]) -> float:
-    """Standard deviation about zero of the negative values, without outliers."""
+    """Return the standard deviation about zero of the negative values, without outliers."""
     below = np.square(values[values < 0.0], dtype=np.float64)
     for _ in range(3):
         below = below[below <= _CLIP_SIGMA**2 * np.mean(below)] if len(below) else below

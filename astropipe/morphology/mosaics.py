@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from astropipe.morphology.cut_options import CutOptions
-from astropipe.morphology.cutting import Cut, Field, blank, cut, make_field, source_near
+from astropipe.morphology.cutting import Cut, blank, cut
+from astropipe.morphology.fields import Field, make_field, source_near
 from astropipe.morphology.flags import GalaxyFlag
 from astropipe.morphology.pictures import Picture
 from astropipe.morphology.positions import Positions, sky_of
@@ -64,15 +65,17 @@ class Mosaic:
         """Cut the galaxies of some rows of a catalog out, in their order."""
         cuts = [self._at(float(positions.x[row]), float(positions.y[row])) for row in range(begin, end)]
         self._with_sky(cuts)
-        return [
-            _with_catalog(each, positions, row) for each, row in zip(cuts, range(begin, end), strict=True)
-        ]
+        return [_with_catalog(each, positions, row) for each, row in zip(cuts, range(begin, end), strict=True)]
 
     def detected(self) -> Iterator[list[Cut]]:
         """Find and cut the galaxies of one tile after the other, by rows and columns."""
         for index, tile in enumerate(self._tiles):
             place = self._field(index)
-            cuts = [] if place is None else [self._cut(tile, place, label) for label in _listed(tile, place, self._options)]
+            cuts = (
+                []
+                if place is None
+                else [self._cut(tile, place, label) for label in _listed(tile, place, self._options)]
+            )
             self._with_sky(cuts)
             yield cuts
 

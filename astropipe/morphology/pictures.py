@@ -83,7 +83,8 @@ def is_picture(path: Path) -> bool:
         return False
     try:
         with fits.open(path) as hdus:
-            return _image_hdu(hdus) is not None or all(hdu.data is None for hdu in hdus)
+            tables = any(isinstance(hdu, fits.BinTableHDU | fits.TableHDU) for hdu in hdus)
+            return _image_hdu(hdus) is not None or not tables
     except Exception:  # astropy raises many kinds for damaged files; `open_picture` says what is wrong
         return True
 
@@ -218,8 +219,9 @@ def _psf_extension(hdus: fits.HDUList, pixel_scale_arcsec: float) -> float:
     if "PSF" not in hdus or hdus["PSF"].shape == () or len(hdus["PSF"].shape) != 2:
         return math.nan
     scale = _keyword([hdus["PSF"].header], _SCALE_KEYWORDS)
-    fine = ndimage.zoom(np.nan_to_num(np.array(hdus["PSF"].data, dtype=np.float64)), _PSF_ZOOM, order=3, grid_mode=True,
-                        mode="nearest")
+    fine = ndimage.zoom(
+        np.nan_to_num(np.array(hdus["PSF"].data, dtype=np.float64)), _PSF_ZOOM, order=3, grid_mode=True, mode="nearest"
+    )
     area = np.count_nonzero(fine >= 0.5 * fine.max()) / _PSF_ZOOM**2 if fine.max() > 0.0 else math.nan
     return 2.0 * math.sqrt(area / math.pi) * (pixel_scale_arcsec if math.isnan(scale) else scale)
 
@@ -234,9 +236,9 @@ def _read_picture(path: Path, options: CutOptions) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"):
-                    image = image.convert("RGB")
+            with Image.open(path) as opened:
+                indirect = opened.mode in ("1", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV")
+                image = opened.convert("RGB") if indirect else opened
                 values, mode = np.asarray(image), image.mode
     except Exception as error:  # pillow raises OSError, SyntaxError, ValueError and its own, by what is broken
         raise InputError(f"{path}: not a readable picture ({_reason(error)})") from error

@@ -38,6 +38,8 @@ class Sources:
         Sum over the pixels.
     a, b : ndarray, shape (n,)
         Standard deviations along the principal axes, in pixels.
+    covariance : ndarray, shape (n, 2, 2)
+        Second moments of x and y about the position, in square pixels.
     boxes : list of tuple of slice
         Rows and columns that hold the source.
     """
@@ -89,7 +91,7 @@ def sources_of(labels: Labels, image: NDArray[np.floating]) -> Sources:
         y=y,
         peak=peak,
         area_px=np.bincount(owner, minlength=n),
-        flux=np.bincount(owner, values, n),
+        flux=np.bincount(owner, values, n).astype(np.float64),
         a=axes[:, 1],
         b=axes[:, 0],
         covariance=covariance,
@@ -103,7 +105,7 @@ def join_pieces(
     """Give one label to what belongs to one galaxy.
 
     Two touching sources are one galaxy if the saddle between them is well above the threshold and reaches the share
-    `bridge` of the lower peak, if they are closer than the sum of their widths, or if they are closer than `min_separation_px`.
+    `bridge` of the lower peak, if they are closer than about the sum of their widths, or than `min_separation_px`.
     A fainter source that lies apart, but inside the ellipse that has the area of the brighter one, belongs to that.
 
     Parameters

@@ -86,8 +86,9 @@ def read_positions(path: Path, wcs: WCS | None, options: CutOptions) -> Position
     n = len(table)
     if n == 0:
         raise InputError(f"{path}: the catalog has no row; give at least one position")
-    ra, dec, mag = (_degrees(table, what, path) if what != "mag" else _numbers(table, what, path) for what in
-                    ("ra", "dec", "mag"))
+    ra, dec, mag = (
+        _degrees(table, what, path) if what != "mag" else _numbers(table, what, path) for what in ("ra", "dec", "mag")
+    )
     x, y = _pixels(table, path, options.first_pixel)
     has_pixels, has_sky = (first is not None and second is not None for first, second in ((x, y), (ra, dec)))
     if not (options.positions == "sky" or has_pixels):
@@ -107,12 +108,8 @@ def read_positions(path: Path, wcs: WCS | None, options: CutOptions) -> Position
     if ids != given:
         first = next(new for new, old in zip(ids, given, strict=True) if new != old)
         faults.append(f"{path}: column {name} gives the same name to several rows; later ones were renamed as {first}")
-    nothing = np.full(n, np.nan)
-    return Positions(
-        ids,
-        *(nothing if each is None else each for each in (x, y, ra, dec, mag)),
-        faults=faults,
-    )
+    x, y, ra, dec, mag = (np.full(n, np.nan) if each is None else each for each in (x, y, ra, dec, mag))
+    return Positions(ids, x, y, ra, dec, mag, faults)
 
 
 def sky_of(wcs: WCS | None, x: Array, y: Array) -> tuple[Array, Array]:

@@ -13,7 +13,6 @@ folder                          all pictures in it and below it, by name
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -24,11 +23,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from astropipe.morphology.cut_options import SMALLEST_PX, CutOptions
-from astropipe.morphology.cutting import Cut, Field, blank, cut_middle, make_field, source_near, stamps_of
+from astropipe.morphology.cutting import Cut, blank, cut_middle, stamps_of
+from astropipe.morphology.fields import Field, make_field, source_near
 from astropipe.morphology.flags import GalaxyFlag
+from astropipe.morphology.inputs import Input, stem
 from astropipe.morphology.mosaics import Mosaic
-from astropipe.morphology.pictures import FITS_ENDINGS, PICTURE_ENDINGS, Picture, is_picture, open_picture
-from astropipe.morphology.positions import TABLE_ENDINGS, Positions, read_positions, sky_of, unique
+from astropipe.morphology.pictures import Picture, open_picture
+from astropipe.morphology.positions import Positions, read_positions, sky_of, unique
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.errors import InputError, UsageError
 
@@ -40,14 +41,6 @@ _CUTOUT_PX = 300
 _MOSAIC_PX = 2048
 _MANY = 30
 _DOMINANT_SHARE = 0.4
-
-
-@dataclass(frozen=True)
-class Input:
-    """A picture and, where there is one, the catalog of its galaxies."""
-
-    picture: Path
-    catalog: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -70,35 +63,6 @@ class Batch:
     files: list[str]
     faults: list[str]
     done: tuple[int, int]
-
-
-def list_inputs(inputs: Sequence[str | Path]) -> list[Input]:
-    """Return the pictures that paths, folders and patterns stand for, with their catalogs.
-
-    A folder stands for all pictures in it and below it, by name. A table is the catalog of the picture named right
-    before it, or right after it if it comes first.
-
-    Raises
-    ------
-    InputError
-        If a path does not exist, a folder or pattern gives no picture, or a catalog has no picture of its own.
-    """
-    found: list[Input] = []
-    waiting: Path | None = None
-    for path in (each for given in inputs for each in _files(given)):
-        table = path.name.lower().endswith(TABLE_ENDINGS) or not is_picture(path)
-        if table and found and found[-1].catalog is None and waiting is None:
-            found[-1] = replace(found[-1], catalog=path)
-        elif table and not found and waiting is None:
-            waiting = path
-        elif table:
-            raise InputError(f"{path}: a catalog without a picture; name each catalog right after its picture")
-        else:
-            found.append(Input(path, waiting))
-            waiting = None
-    if waiting is not None or not found:
-        raise InputError(f"{waiting or 'no input'}: no picture is given; name FITS, PNG or JPEG files or a folder")
-    return found
 
 
 def batches(
@@ -131,7 +95,7 @@ def batches(
     InputError
         At the end, if no input could be read.
     """
-    names = unique(_stem(each.picture) for each in inputs)
+    names = unique(stem(each.picture) for each in inputs)
     work = list(zip(inputs, names, strict=True))
     rows = rows or slice(None)
     work, inner = (work, rows) if len(work) == 1 else (work[rows], slice(None))
@@ -164,8 +128,11 @@ def batches(
             yield _batch(pending, faults, options, (index + 1, 0))
             pending, faults = [], []
         if not readable and index == len(work) - 1:
-            raise InputError(f"none of {len(work)} pictures can be read; the first fault: {faults[0]}" if faults else
-                             "no picture can be read")
+            raise InputError(
+                f"none of {len(work)} pictures can be read; the first fault: {faults[0]}"
+                if faults
+                else "no picture can be read"
+            )
     if pending:
         yield _batch(pending, faults, options, (len(work), 0))
 
@@ -217,10 +184,12 @@ def stamps_from_arrays(
     for what, values in (("pixel_scale_arcsec", pixel_scale_arcsec), ("psf_fwhm_arcsec", psf_fwhm_arcsec)):
         array = np.asarray(values, dtype=np.float64)
         if array.shape not in ((), (len(cuts),)):
-            raise InputError(f"{what} has shape {array.shape}; give one number, or one for each of {len(cuts)} pictures")
+            raise InputError(
+                f"{what} has shape {array.shape}; give one number, or one for each of {len(cuts)} pictures"
+            )
         for value in np.unique(array[~np.isnan(array)]):
             try:
-                replace(options, **{what: float(value)})
+                replace(options, **{what: float(value)})  # type: ignore[arg-type]
             except UsageError as error:
                 raise InputError(str(error)) from error
         scales.append(np.broadcast_to(array, (len(cuts),)).copy())
@@ -280,7 +249,9 @@ def _of_mosaic(
         behind = skip
         while block := list(islice(wanted, BLOCK)):
             behind += len(block)
-            entries = [(f"{prefix}{number}", picture.name, _flagged(each, picture), scale, seeing) for number, each in block]
+            entries = [
+                (f"{prefix}{number}", picture.name, _flagged(each, picture), scale, seeing) for number, each in block
+            ]
             yield _batch(entries, [], options, (0, behind))
         return
     first, last, _ = rows.indices(len(positions))
@@ -289,7 +260,9 @@ def _of_mosaic(
         end = min(begin + BLOCK, last)
         cuts = mosaic.catalogued(positions, begin, end)
         names = [f"{prefix}{name}" for name in positions.ids[begin:end]]
-        entries = [(name, picture.name, _flagged(each, picture), scale, seeing) for name, each in zip(names, cuts, strict=True)]
+        entries = [
+            (name, picture.name, _flagged(each, picture), scale, seeing) for name, each in zip(names, cuts, strict=True)
+        ]
         yield _batch(entries, faults, options, (0, end - first))
         faults = []
 
@@ -303,32 +276,3 @@ def _batch(
 ) -> Batch:
     ids, files, cuts, scales, seeing = zip(*entries, strict=True)
     return Batch(stamps_of(cuts, ids, np.array(scales), np.array(seeing)), list(files), faults, done)
-
-
-def _files(given: str | Path) -> list[Path]:
-    path = Path(given)
-    if path.is_dir():
-        endings = (*FITS_ENDINGS, *PICTURE_ENDINGS)
-        inside = sorted(item.relative_to(path) for item in path.rglob("*") if item.is_file())
-        hidden = (any(part.startswith(".") for part in item.parts) for item in inside)
-        files = [
-            path / item
-            for item, skipped in zip(inside, hidden, strict=True)
-            if not skipped and item.name.lower().endswith(endings)
-        ]
-        if not files:
-            raise InputError(f"{path}: the folder holds no FITS, PNG or JPEG file")
-        return files
-    if path.is_file():
-        return [path]
-    if glob.has_magic(str(given)):
-        files = sorted(Path(item) for item in glob.glob(str(given), recursive=True) if Path(item).is_file())
-        if files:
-            return files
-        raise InputError(f"{given}: no file matches the pattern")
-    raise InputError(f"{path}: no such file or folder; check the path")
-
-
-def _stem(path: Path) -> str:
-    ending = next((each for each in sorted(FITS_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(each)), "")
-    return path.name[: -len(ending)] if ending else path.stem
