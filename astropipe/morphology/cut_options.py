@@ -69,7 +69,7 @@ class CutOptions:
     detect_sigma: float = 2.5
     min_area_px: int = 50
     deblend_contrast: float = 0.03
-    bridge: float = 0.25
+    bridge: float = 0.3
     min_separation_px: float = 3.0
     size_factor: float = 4.0
     background_box_px: int = 128

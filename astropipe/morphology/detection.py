@@ -165,7 +165,7 @@ def detect(image: Image, sky: Sky, bad: Mask, options: CutOptions) -> Sources:
 
 
 def clipped_rms(values: NDArray[np.floating]) -> float:
-    """Return the standard deviation of values without outliers, corrected for what the clipping takes from a Gaussian."""
+    """Return the standard deviation of values without outliers, corrected for their clipping."""
     kept, level = values, float(np.median(values))
     for _ in range(4):
         rms = float(np.std(kept, dtype=np.float64))
@@ -199,8 +199,6 @@ def _segment(
         "mask": bad,
         "minarea": _LEAST_AREA_PX,
         "filter_kernel": None,
-        # What lies in the wings of a bright source is kept: pieces are joined by our own rules.
-        "clean": False,
         "deblend_nthresh": _DEBLEND_LEVELS,
         "segmentation_map": True,
     }
