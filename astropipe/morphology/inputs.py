@@ -1,107 +1,81 @@
-"""Galaxies in blocks from whatever was given: stamps artifacts, or pictures from which they are cut."""
+"""The pictures, and their catalogs, that the paths, folders and patterns of a call stand for."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+import glob
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
-
-from astropipe.config.morphology import CutConfig
-from astropipe.morphology.cut_options import CutOptions
-from astropipe.morphology.sources import batches, list_inputs
-from astropipe.morphology.stamp_artifact import count_stamps, stamp_blocks
-from astropipe.morphology.stamps import Stamps
-from astropipe.runtime.errors import UsageError
-from astropipe.runtime.run import Chunk
-
-_ALL = Chunk()
+from astropipe.morphology.pictures import FITS_ENDINGS, PICTURE_ENDINGS, is_picture
+from astropipe.morphology.positions import TABLE_ENDINGS
+from astropipe.runtime.errors import InputError
 
 
 @dataclass(frozen=True)
-class Block:
-    """Galaxies that were read together.
+class Input:
+    """A picture and, where there is one, the catalog of its galaxies."""
 
-    Attributes
-    ----------
-    stamps : Stamps
-        The galaxies.
-    files : list of str or None
-        The file of each, where it is known.
-    faults : list of str
-        Messages of what could not be read.
-    done : tuple of int
-        Number of inputs, and of galaxies of the next one, that are behind after this block.
-    """
-
-    stamps: Stamps
-    files: list[str] | None
-    faults: list[str]
-    done: tuple[int, int]
+    picture: Path
+    catalog: Path | None = None
 
 
-class Galaxies:
-    """The galaxies of some inputs, or a chunk of them.
+def list_inputs(inputs: Sequence[str | Path]) -> list[Input]:
+    """Return the pictures that paths, folders and patterns stand for, with their catalogs.
 
-    Parameters
-    ----------
-    inputs : sequence of Path
-        ``stamps`` artifacts, or pictures, folders and catalogs, see `astropipe.morphology.sources.list_inputs`.
-    cut : CutConfig
-        How galaxies are cut out of pictures.
-    chunk : Chunk
-        Part of the rows of the one artifact or mosaic, or of the files.
+    A folder stands for all pictures in it and below it, by name. A table is the catalog of the picture named right
+    before it, or right after it if it comes first.
 
     Raises
     ------
-    UsageError
-        If artifacts and pictures are mixed, or the chunk is empty.
     InputError
-        If an input does not exist.
+        If a path does not exist, a folder or pattern gives no picture, or a catalog has no picture of its own.
     """
-
-    def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = _ALL) -> None:
-        self.artifacts = [path for path in inputs if path.is_file() and h5py.is_hdf5(path)]
-        if self.artifacts and len(self.artifacts) < len(inputs):
-            raise UsageError("stamps artifacts and pictures were given together; give them to two runs")
-        self._chunk = chunk
-        self._options = cut_options(cut)
-        catalog = [] if cut.catalog is None else [Path(cut.catalog)]
-        self.files = list(self.artifacts)
-        if not self.artifacts:
-            self._pictures = list_inputs([*inputs, *catalog])
-            self.files = [path for each in self._pictures for path in (each.picture, each.catalog) if path is not None]
-        self.total = sum(count_stamps(path) for path in self.artifacts) if self.artifacts else None
-        self._rows: slice | None = None
-        if chunk.count > 1 and self.artifacts:
-            if len(self.artifacts) > 1:
-                raise UsageError("chunks are parts of one artifact, but several were given; merge them first")
-            self._rows = chunk.rows(self.total or 0)
-            self.total = self._rows.stop - self._rows.start
-            if self.total == 0:
-                raise UsageError(f"chunk {chunk} is empty: ask for fewer chunks")
-
-    def blocks(self, start: tuple[int, int] = (0, 0)) -> Iterator[Block]:
-        """Read the galaxies; `start` is where to go on, as `Block.done` said."""
-        if not self.artifacts:
-            rows = self._chunk.rows(len(self._pictures)) if self._chunk.count > 1 else None
-            for batch in batches(self._pictures, self._options, rows=rows, start=start):
-                yield Block(batch.stamps, batch.files, batch.faults, batch.done)
-            return
-        index, skip = start
-        for number, path in enumerate(self.artifacts[index:], start=index):
-            behind = skip if number == index else 0
-            for stamps, files in stamp_blocks(path, self._rows, behind):
-                behind += len(stamps)
-                yield Block(stamps, files, [], (number, behind))
+    found: list[Input] = []
+    waiting: Path | None = None
+    for path in (each for given in inputs for each in _files(given)):
+        table = path.name.lower().endswith(TABLE_ENDINGS) or not is_picture(path)
+        if table and found and found[-1].catalog is None and waiting is None:
+            found[-1] = replace(found[-1], catalog=path)
+        elif table and not found and waiting is None:
+            waiting = path
+        elif table:
+            raise InputError(f"{path}: a catalog without a picture; name each catalog right after its picture")
+        else:
+            found.append(Input(path, waiting))
+            waiting = None
+    if waiting is not None or not found:
+        raise InputError(f"{waiting or 'no input'}: no picture is given; name FITS, PNG or JPEG files or a folder")
+    return found
 
 
-def cut_options(config: CutConfig) -> CutOptions:
-    """Return the options of the cutting; what is null in the configuration is left to the headers."""
-    known = {field.name for field in fields(CutOptions)}
-    settings = config.model_dump()
-    return CutOptions(
-        **{name: math.nan if settings[name] is None else settings[name] for name in known & set(settings)}
+def _files(given: str | Path) -> list[Path]:
+    path = Path(given)
+    if path.is_dir():
+        endings = (*FITS_ENDINGS, *PICTURE_ENDINGS)
+        inside = sorted(item.relative_to(path) for item in path.rglob("*") if item.is_file())
+        hidden = (any(part.startswith(".") for part in item.parts) for item in inside)
+        files = [
+            path / item
+            for item, skipped in zip(inside, hidden, strict=True)
+            if not skipped and item.name.lower().endswith(endings)
+        ]
+        if not files:
+            raise InputError(f"{path}: the folder holds no FITS, PNG or JPEG file")
+        return files
+    if path.is_file():
+        return [path]
+    if glob.has_magic(str(given)):
+        files = sorted(Path(item) for item in glob.glob(str(given), recursive=True) if Path(item).is_file())
+        if files:
+            return files
+        raise InputError(f"{given}: no file matches the pattern")
+    raise InputError(f"{path}: no such file or folder; check the path")
+
+
+def stem(path: Path) -> str:
+    """Return the name of a file without its ending."""
+    ending = next(
+        (each for each in sorted(FITS_ENDINGS, key=len, reverse=True) if path.name.lower().endswith(each)), ""
     )
+    return path.name[: -len(ending)] if ending else path.stem

@@ -27,7 +27,7 @@ from astropipe.morphology.catalog import ARRAYS, FeatureRows, catalog_table
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.encoder_artifact import SHIPPED, Reference, read_encoder
 from astropipe.morphology.examples import Thumbnails, read_thumbnails
-from astropipe.morphology.inputs import Galaxies
+from astropipe.morphology.galaxies import Galaxies
 from astropipe.morphology.naming import read_names
 from astropipe.morphology.stamp_artifact import StampWriter
 from astropipe.runtime.checkpoint import Checkpoint

@@ -1,0 +1,108 @@
+"""Galaxies in blocks from whatever was given: stamps artifacts, or pictures from which they are cut."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import h5py
+
+from astropipe.config.morphology import CutConfig
+from astropipe.morphology.cut_options import CutOptions
+from astropipe.morphology.inputs import list_inputs
+from astropipe.morphology.sources import batches
+from astropipe.morphology.stamp_artifact import count_stamps, stamp_blocks
+from astropipe.morphology.stamps import Stamps
+from astropipe.runtime.errors import UsageError
+from astropipe.runtime.run import Chunk
+
+_ALL = Chunk()
+
+
+@dataclass(frozen=True)
+class Block:
+    """Galaxies that were read together.
+
+    Attributes
+    ----------
+    stamps : Stamps
+        The galaxies.
+    files : list of str or None
+        The file of each, where it is known.
+    faults : list of str
+        Messages of what could not be read.
+    done : tuple of int
+        Number of inputs, and of galaxies of the next one, that are behind after this block.
+    """
+
+    stamps: Stamps
+    files: list[str] | None
+    faults: list[str]
+    done: tuple[int, int]
+
+
+class Galaxies:
+    """The galaxies of some inputs, or a chunk of them.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        ``stamps`` artifacts, or pictures, folders and catalogs, see `astropipe.morphology.inputs.list_inputs`.
+    cut : CutConfig
+        How galaxies are cut out of pictures.
+    chunk : Chunk
+        Part of the rows of the one artifact or mosaic, or of the files.
+
+    Raises
+    ------
+    UsageError
+        If artifacts and pictures are mixed, or the chunk is empty.
+    InputError
+        If an input does not exist.
+    """
+
+    def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = _ALL) -> None:
+        self.artifacts = [path for path in inputs if path.is_file() and h5py.is_hdf5(path)]
+        if self.artifacts and len(self.artifacts) < len(inputs):
+            raise UsageError("stamps artifacts and pictures were given together; give them to two runs")
+        self._chunk = chunk
+        self._options = cut_options(cut)
+        catalog = [] if cut.catalog is None else [Path(cut.catalog)]
+        self.files = list(self.artifacts)
+        if not self.artifacts:
+            self._pictures = list_inputs([*inputs, *catalog])
+            self.files = [path for each in self._pictures for path in (each.picture, each.catalog) if path is not None]
+        self.total = sum(count_stamps(path) for path in self.artifacts) if self.artifacts else None
+        self._rows: slice | None = None
+        if chunk.count > 1 and self.artifacts:
+            if len(self.artifacts) > 1:
+                raise UsageError("chunks are parts of one artifact, but several were given; merge them first")
+            self._rows = chunk.rows(self.total or 0)
+            self.total = self._rows.stop - self._rows.start
+            if self.total == 0:
+                raise UsageError(f"chunk {chunk} is empty: ask for fewer chunks")
+
+    def blocks(self, start: tuple[int, int] = (0, 0)) -> Iterator[Block]:
+        """Read the galaxies; `start` is where to go on, as `Block.done` said."""
+        if not self.artifacts:
+            rows = self._chunk.rows(len(self._pictures)) if self._chunk.count > 1 else None
+            for batch in batches(self._pictures, self._options, rows=rows, start=start):
+                yield Block(batch.stamps, batch.files, batch.faults, batch.done)
+            return
+        index, skip = start
+        for number, path in enumerate(self.artifacts[index:], start=index):
+            behind = skip if number == index else 0
+            for stamps, files in stamp_blocks(path, self._rows, behind):
+                behind += len(stamps)
+                yield Block(stamps, files, [], (number, behind))
+
+
+def cut_options(config: CutConfig) -> CutOptions:
+    """Return the options of the cutting; what is null in the configuration is left to the headers."""
+    known = {field.name for field in fields(CutOptions)}
+    settings = config.model_dump()
+    return CutOptions(
+        **{name: math.nan if settings[name] is None else settings[name] for name in known & set(settings)}
+    )
