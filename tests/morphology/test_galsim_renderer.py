@@ -187,6 +187,11 @@ def test_chunks_make_up_the_whole_set_and_seeds_differ():
     assert not np.array_equal(whole.images, render_set(2, (20.0,), seed=5).images)
 
 
+def test_an_undefined_wave_number_of_the_airy_pattern_spoils_no_image():
+    # The spheroid of this number met one, and was NaN all over.
+    assert np.isfinite(render_set(1, (20.0,), seed=12, first=310).images).all()
+
+
 def test_what_cannot_be_drawn_is_refused():
     with pytest.raises(UsageError, match="SPH, ETD, LTD, IRR"):
         render_galaxy("Sb", stream(0, "test"))
