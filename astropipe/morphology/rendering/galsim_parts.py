@@ -153,8 +153,8 @@ def expose(profile: Any, psf: Any, size: int, offset: tuple[float, float] = (0.0
     """
     galsim = load_galsim()
     image = galsim.ImageD(size, size, scale=PIXEL_ARCSEC)
-    # GalSim's obscured Airy is NaN at wave numbers where rounding takes it over the edge of a sector (about one
-    # galaxy in a thousand meets one); a hair's breadth beside them it is not.
+    # GalSim's obscured Airy is NaN at wave numbers where rounding takes it over the edge of a sector. It is rare,
+    # but spoils the whole image; a hair's breadth beside such a wave number there is nothing wrong.
     for stretch in (1.0, 1 + 1e-6):
         galsim.Convolve(profile, psf.dilate(stretch)).drawImage(image=image, offset=galsim.PositionD(*offset))
         if np.isfinite(image.array).all():
