@@ -58,6 +58,7 @@ def test_a_map_without_umap_says_what_to_install(features, monkeypatch):
         umap_map(features)
 
 
+@pytest.mark.slow  # The library compiles itself.
 def test_a_map_keeps_groups_apart_and_is_fixed_by_its_seed(features):
     pytest.importorskip("umap")
     two = np.concatenate([features[:60], features[60:120] + 100.0])
