@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from astropipe.morphology.clustering import Partition, check_clusterers, partition
-from astropipe.morphology.cutting import cut
+from astropipe.morphology.co_association import cut
 from astropipe.runtime.errors import InputError, UsageError
 from astropipe.runtime.seeds import stream
 

@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score, roc_auc_score
 from sklearn.mixture import GaussianMixture
 
 from astropipe.morphology.clustering import CLUSTERERS, partition
-from astropipe.morphology.cutting import cut
+from astropipe.morphology.co_association import cut
 from astropipe.morphology.voting import consensus, predict
 from astropipe.runtime.errors import InputError, UsageError
 
