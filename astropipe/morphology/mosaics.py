@@ -58,7 +58,7 @@ class Mosaic:
         self._picture, self._options = picture, options
         self._fields: OrderedDict[int, Field | None] = OrderedDict()
         rows, columns = (_parts(side) for side in picture.shape)
-        self._n_columns = len(columns)
+        self._n_rows, self._n_columns = len(rows), len(columns)
         self._tiles = [Tile(row[0], column[0], (row[1], column[1])) for row in rows for column in columns]
 
     def catalogued(self, positions: Positions, begin: int, end: int) -> list[Cut]:
@@ -90,8 +90,9 @@ class Mosaic:
         rows, columns = self._picture.shape
         if not (-0.5 <= x < columns - 0.5 and -0.5 <= y < rows - 0.5):
             return blank(self._options, int(GalaxyFlag.OUTSIDE))
-        index = int(round(y) // TILE_PX * self._n_columns + round(x) // TILE_PX)
-        index = index if len(self._tiles) > 1 else 0
+        # A side that fits has one part, whatever its length.
+        row, column = (min(round(at) // TILE_PX, n - 1) for at, n in ((y, self._n_rows), (x, self._n_columns)))
+        index = row * self._n_columns + column
         place, tile = self._field(index), self._tiles[index]
         local_x, local_y = x - tile.outer[1].start, y - tile.outer[0].start
         if place is None or place.outside[round(local_y), round(local_x)]:

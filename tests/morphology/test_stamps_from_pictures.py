@@ -310,6 +310,17 @@ def test_tiles_give_what_one_piece_gives(tmp_path: Path, monkeypatch: pytest.Mon
     assert first == pytest.approx(second, abs=0.05)
 
 
+def test_catalogs_find_their_tile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mosaic, _ = mosaic_of(tmp_path, PLACES)
+    Table(PLACES, names=["x", "y"]).write(tmp_path / "x.csv")
+    monkeypatch.setattr("astropipe.morphology.mosaics.TILE_PX", 300)
+    monkeypatch.setattr("astropipe.morphology.mosaics.MARGIN_PX", 64)
+    # The columns are cut in two, while the rows, longer than a tile without its margins, are not.
+    (batch,) = read_all(mosaic, tmp_path / "x.csv", size=48)
+    assert not batch.stamps.flags.any()
+    assert np.hypot(batch.stamps.columns["x"] - PLACES[:, 0], batch.stamps.columns["y"] - PLACES[:, 1]).max() < 0.1
+
+
 def test_pictures_of_grey_levels_and_colour(tmp_path: Path) -> None:
     grey = np.clip(20.0 * picture((120, 120), gaussian(60.0, 59.0)), 0, 255).astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "grey.png")
