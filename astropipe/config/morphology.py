@@ -45,13 +45,22 @@ class CutConfig(Section):
     pixel_scale_arcsec: float | None = Field(None, description="size of a pixel; null: what the header says")
     psf_fwhm_arcsec: float | None = Field(None, gt=0, description="width of the PSF; null: what the header says")
     saturation: float | None = Field(None, description="level at which pixels saturate; null: what the header says")
-    detect_sigma: float = Field(1.5, gt=0, description="threshold of detection in standard deviations of the sky")
+    detect_sigma: float = Field(
+        2.5, gt=0, description="threshold of detection in standard deviations of the smoothed sky"
+    )
     min_area_px: int = Field(50, ge=1, description="least area of a galaxy where a mosaic has no catalog")
     deblend_contrast: float = Field(
         0.03, gt=0, le=1, description="share of the light that makes a peak a source; clumps are part of their galaxy"
     )
+    bridge: float = Field(
+        0.3, gt=0, le=1, description="touching peaks are one galaxy if the saddle reaches this share of the lower one"
+    )
     min_separation_px: float = Field(3.0, ge=0, description="touching peaks closer than this are one galaxy")
     size_factor: float = Field(4.0, gt=0, description="half-light radii to each side that a stamp shows at least")
+    background_box_px: int = Field(128, ge=16, description="width of the meshes in which a mosaic's sky is measured")
+    positions: Literal["auto", "pixels", "sky"] = Field(
+        "auto", description="columns of a catalog that count: x and y, ra and dec, or the first of these there is"
+    )
     first_pixel: Literal[0, 1] = Field(0, description="coordinate of the first pixel in the columns x and y")
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, read_encoder
-from astropipe.morphology.encoding import Encoded, encode, encode_by_harmonics
+from astropipe.morphology.encoding import Encoded, encode, encode_by_harmonics, featured
 from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
 from astropipe.morphology.measure_columns import Measures, join_measures
 from astropipe.morphology.measures import measure
@@ -151,11 +150,9 @@ def stamp_encoder(name: str | None) -> tuple[EncodeStamps, Encoder | None]:
         If there is no such file or folder, or it does not fit.
     """
     if name == "harmonics":
-        return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px, len(CLASSES), len(TRUTH)), None
+        return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px), None
     if name == "efficientnet-lite0" or (name is not None and Path(name).is_dir()):
-        from astropipe.morphology.paper.pipeline import encode_with
-
-        return lambda stamps, _, __: encode_with(name, stamps), None
+        return _published_encoder(name), None
     path = weights_file(SHIPPED) if name is None else Path(name)
     if not path.exists():
         raise InputError(
@@ -164,6 +161,23 @@ def stamp_encoder(name: str | None) -> tuple[EncodeStamps, Encoder | None]:
         )
     encoder = read_encoder(path)
     return encode_by(encoder), encoder
+
+
+def _published_encoder(name: str) -> EncodeStamps:
+    """Return what encodes the polar strips of stamps with a network that others trained, as the paper does."""
+    from astropipe.morphology.paper.pipeline import PaperSettings, make_encoder, paper_strips
+
+    if Path(name).is_dir():
+        settings = PaperSettings(encoder="convnext-folder", convnext_folder=Path(name), denoiser_steps=0)
+    else:
+        settings = PaperSettings(encoder="efficientnet-lite0", denoiser_steps=0)
+    encode_strips = make_encoder(settings)
+
+    def encode_stamps(stamps: Stamps, r50_px: NDArray[np.floating], linear: NDArray[np.bool_]) -> Encoded:
+        images = np.where(stamps.masks, np.float32(0.0), stamps.images)
+        return featured(np.asarray(encode_strips(paper_strips(images, settings)), dtype=np.float32))
+
+    return encode_stamps
 
 
 def encode_by(encoder: Encoder) -> EncodeStamps:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def read_encoder(path: Path) -> Encoder:
     with open_artifact(path, "encoder") as artifact:
         try:
             described = json.loads(artifact.text("architecture"))
-            sizes = {
+            sizes: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in described["sizes"].items()
             }
             network = ConvNeXt(Architecture(**sizes))

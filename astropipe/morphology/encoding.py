@@ -11,8 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.network import ConvNeXt
 from astropipe.morphology.polar import fourier_features
+from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.standard import filled, network_input
 
@@ -95,11 +97,14 @@ def _averaged(network: ConvNeXt, seen: torch.Tensor) -> tuple[torch.Tensor, ...]
     return tuple(value.mean(dim=0) for value in (features, embedding, probabilities, network.truth_head(embedding)))
 
 
-def encode_by_harmonics(stamps: Stamps, r50_px: NDArray[np.floating], classes: int, truths: int) -> Encoded:
+def encode_by_harmonics(stamps: Stamps, r50_px: NDArray[np.floating]) -> Encoded:
     """Return the features of `astropipe.morphology.polar.fourier_features`, where no network is wanted."""
     images = filled(torch.from_numpy(stamps.images), torch.from_numpy(stamps.masks)).numpy()
-    features = fourier_features(images, r50_px, stamps.sky_rms)
-    n = len(stamps)
-    return Encoded(
-        features, features, np.full((n, classes), np.nan, np.float32), np.full((n, truths), np.nan, np.float32)
-    )
+    return featured(fourier_features(images, r50_px, stamps.sky_rms))
+
+
+def featured(features: NDArray[np.float32]) -> Encoded:
+    """Return what an encoder says that has features only."""
+    n = len(features)
+    unknown = (np.full((n, len(names)), np.nan, dtype=np.float32) for names in (CLASSES, TRUTH))
+    return Encoded(features, features, *unknown)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -102,7 +103,6 @@ class Galaxies:
 def cut_options(config: CutConfig) -> CutOptions:
     """Return the options of the cutting; what is null in the configuration is left to the headers."""
     known = {field.name for field in fields(CutOptions)}
-    settings = config.model_dump()
-    return CutOptions(
-        **{name: math.nan if settings[name] is None else settings[name] for name in known & set(settings)}
-    )
+    settings: dict[str, Any] = config.model_dump()
+    wanted = {name: math.nan if value is None else value for name, value in settings.items() if name in known}
+    return CutOptions(**wanted)

@@ -49,7 +49,8 @@ def class_mosaic(artifacts: Sequence[Artifact]) -> Figure:
     agreement = _values(table, "agreement")[rows]
     shown = [name for name in (*CLASSES, UNCLASSIFIED) if (names == name).any()]
     figure = Figure(figsize=(_IN_ROW * 0.8, len(shown) * 2 * 0.8 + 0.2 * len(shown)))
-    for part, name in zip(np.atleast_1d(figure.subfigures(len(shown), 1)), shown, strict=True):
+    parts = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
+    for part, name in zip(parts, shown, strict=True):
         members = np.flatnonzero(names == name)
         ranked = members[np.argsort(-agreement[members], kind="stable")]
         chosen = ranked[np.unique(np.linspace(0, len(ranked) - 1, 2 * _IN_ROW).astype(int))]
@@ -168,9 +169,10 @@ def planes(artifacts: Sequence[Artifact]) -> Figure:
                 axes.set(**{f"{values}lim": (low - 0.1 * (high - low), high + 0.1 * (high - low))})
         axes.legend(fontsize=8, title="median, 16 to 84 %", title_fontsize=8)
     gini, concentration = figure.axes[:2]
-    across = np.array(gini.get_xlim())
-    gini.plot(across, _MERGERS[0] * across + _MERGERS[1], color="0.3", lw=0.8)
-    early = across[across < -1.0] if (across < -1.0).all() else np.array([across[0], -1.68])
+    ends = np.array(gini.get_xlim())
+    gini.plot(ends, _MERGERS[0] * ends + _MERGERS[1], color="0.3", lw=0.8)
+    # The two lines meet at M20 = -1.68.
+    early = np.array([ends[0], -1.68])
     gini.plot(early, _EARLY[0] * early + _EARLY[1], color="0.3", lw=0.8, ls="--")
     gini.set(xlabel=r"$M_{20}$", ylabel="Gini")
     gini.invert_xaxis()

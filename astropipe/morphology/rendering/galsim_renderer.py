@@ -158,6 +158,35 @@ def render_set(
         for morphology in CLASSES
         for number in range(first, first + n_per_class)
     ]
+    return _stamps(names, seed, size)
+
+
+def render_survey(first: int, last: int, snr: tuple[float, float], *, seed: int, size: int = 128) -> Stamps:
+    """Draw galaxies `first` to `last` of a survey; classes take turns, the logarithm of the S/N is uniform.
+
+    Parameters
+    ----------
+    first, last : int
+        Range of numbers, the last excluded.
+    snr : tuple of float
+        Lowest and highest signal-to-noise ratio inside the half-light radius.
+    seed, size : int
+        As in `render_set`.
+
+    Raises
+    ------
+    MissingDependencyError
+        If GalSim is not installed.
+    """
+    names = []
+    for number in range(first, last):
+        level = float(np.exp(stream(seed, f"{_STAGE}.snr", number).uniform(*np.log(snr))))
+        names.append((f"galsim-{number:07d}", CLASSES[number % len(CLASSES)], level))
+    return _stamps(names, seed, size)
+
+
+def _stamps(names: list[tuple[str, str, float]], seed: int, size: int) -> Stamps:
+    """Draw galaxies of given names, classes and signal-to-noise ratios."""
     drawn = [_observe(morphology, snr, size, stream(seed, _STAGE, name)) for name, morphology, snr in names]
     images, masks, widths, truths = zip(*drawn, strict=True)
     n = len(names)

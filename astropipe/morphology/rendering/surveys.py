@@ -7,6 +7,7 @@ from collections.abc import Callable
 from astropipe.config.morphology import SimulateConfig
 from astropipe.morphology.rendering import survey
 from astropipe.morphology.stamps import Stamps
+from astropipe.runtime.errors import UsageError
 
 
 def survey_of(config: SimulateConfig, seed: int) -> Callable[[int, int], Stamps]:
@@ -16,11 +17,20 @@ def survey_of(config: SimulateConfig, seed: int) -> Callable[[int, int], Stamps]
     ------
     MissingDependencyError
         If GalSim is to draw and is not installed.
+    UsageError
+        If GalSim is to draw other pixels than those it is set up for.
     """
     if config.renderer == "galsim":
-        from astropipe.morphology.rendering.galsim_survey import simulate_with_galsim
+        from astropipe.morphology.rendering import galsim_parts, galsim_renderer
 
-        return lambda first, last: simulate_with_galsim(config, seed, first, last)
+        galsim_parts.load_galsim()
+        if config.pixel_scale_arcsec != galsim_parts.PIXEL_ARCSEC:
+            raise UsageError(
+                f"GalSim draws galaxies as HST/ACS sees them, with pixels of {galsim_parts.PIXEL_ARCSEC} arcsec; set "
+                f"morphology.simulate.pixel_scale_arcsec to that, or the renderer to analytic"
+            )
+        snr = (config.snr_low, config.snr_high)
+        return lambda first, last: galsim_renderer.render_survey(first, last, snr, seed=seed, size=config.size)
     settings = survey.Survey(
         size=config.size,
         pixel_scale_arcsec=config.pixel_scale_arcsec,
