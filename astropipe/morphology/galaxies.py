@@ -104,5 +104,7 @@ def cut_options(config: CutConfig) -> CutOptions:
     """Return the options of the cutting; what is null in the configuration is left to the headers."""
     known = {field.name for field in fields(CutOptions)}
     settings: dict[str, Any] = config.model_dump()
-    wanted = {name: math.nan if value is None else value for name, value in settings.items() if name in known}
+    wanted: dict[str, Any] = {
+        name: math.nan if value is None else value for name, value in settings.items() if name in known
+    }
     return CutOptions(**wanted)
