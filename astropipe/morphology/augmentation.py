@@ -43,7 +43,7 @@ def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Gener
         See `astropipe.morphology.standard.stretched`.
     """
     n = len(images)
-    r50 = size / (2 * RADII_IN_VIEW) / log_uniform(n, 0.75, 1.3, rng)
+    r50 = size / (2 * RADII_IN_VIEW) / log_uniform(n, 0.65, 1.4, rng)
     scale = r50_px / r50
     shift = torch.randn(n, 2, generator=rng) * (0.06 * r50_px)[:, None]
     seen = (

@@ -28,7 +28,7 @@ class Settings:
     n_runs: int = 40
     n_components: int = 20
     sample_fraction: float = 0.7
-    feature_fraction: float = 0.7
+    feature_fraction: float = 0.85
     min_agreement: float = 0.9
     keep_fraction: float | None = None
     min_probability: float = 0.5

@@ -149,7 +149,8 @@ def _bulge(rng: np.random.Generator, size: int, scale: float, disk_q: float, n: 
 def _early_disk(rng: np.random.Generator, size: int, r50_px: float, truth: dict[str, float]) -> Grid:
     cos_i = rng.uniform(0.05, 1.0)
     where = _disk_plane(rng, size, cos_i, truth)
-    b_t = rng.uniform(0.22, 0.72)
+    # Smooth disks are of early type however small their bulge.
+    b_t = rng.uniform(0.22, 0.72) if rng.random() < 0.75 else rng.uniform(0.0, 0.22)
     scale = r50_px / (1.68 * (1 - 0.6 * b_t)) / np.sqrt(max(where.axis_ratio, 0.35))
     if cos_i < 0.2:
         height = scale * rng.uniform(0.12, 0.28)
@@ -264,8 +265,38 @@ def _knots(rng: np.random.Generator, density: Grid, scale: float, light: float) 
 
 
 def _irregular(rng: np.random.Generator, size: int, r50_px: float, truth: dict[str, float]) -> Grid:
-    recipe: Callable[..., Grid] = _merger if rng.random() < 0.5 else _clumpy
+    recipe: Callable[..., Grid] = (_merger, _clumpy, _disturbed)[rng.choice(3, p=(0.4, 0.35, 0.25))]
     return recipe(rng, size, r50_px, truth)
+
+
+def _disturbed(rng: np.random.Generator, size: int, r50_px: float, truth: dict[str, float]) -> Grid:
+    """Return a galaxy of another class at which another one pulls: one side brighter, with tails and a second core."""
+    before = (_late_disk, _late_disk, _early_disk, _spheroid)[int(rng.integers(4))]
+    image = _share(before(rng, size, r50_px * 0.8, truth), 1.0)
+    axis = (np.arange(size, dtype=np.float32) - (size - 1) / 2) / np.float32(r50_px)
+    turn = rng.uniform(0, 2 * np.pi)
+    slope = np.float32(np.cos(turn)) * axis[None, :] + np.float32(np.sin(turn)) * axis[:, None]
+    image = _share(image * np.exp(np.clip(rng.uniform(0.3, 0.9) * slope, -2.0, 2.0)), 1.0)
+    light, apart = rng.uniform(0.05, 0.35), r50_px * rng.uniform(0.7, 2.0)
+    x, y = apart * np.cos(turn), apart * np.sin(turn)
+    core = parts.plane(size, axis_ratio=rng.uniform(0.4, 1.0), turn=rng.uniform(0, np.pi), x0=x, y0=y)
+    image = image * np.float32(1 - light) + _share(parts.sersic(core, rng.uniform(0.8, 3.0), 0.25 * r50_px), light)
+    debris = rng.uniform(0.05, 0.3)
+    image = image * np.float32(1 - debris)
+    n_tails = int(rng.integers(1, 4))
+    for part in rng.dirichlet(np.ones(n_tails)) * debris:
+        image += np.float32(part) * parts.tail(
+            size,
+            rng,
+            x=x * rng.uniform(0.0, 1.2),
+            y=y * rng.uniform(0.0, 1.2),
+            length=r50_px * rng.uniform(1.0, 3.5),
+            width=r50_px * rng.uniform(0.08, 0.3),
+            turn=rng.uniform(0, 2 * np.pi),
+            bend=rng.normal(0.0, 1.4),
+        )
+    truth |= {"disturbance": 0.5 + light, "sersic_index": np.nan}
+    return image
 
 
 def _clumpy(rng: np.random.Generator, size: int, r50_px: float, truth: dict[str, float]) -> Grid:
