@@ -86,7 +86,7 @@ def write_encoder(
         new.write_array("weights/truth_std", trained.truth_std)
         new.write_array("weights/reference_embedding", reference.embedding.astype(np.float16))
         new.write_array("weights/reference_values", reference.values.astype(np.float32))
-        places = np.array([CLASSES.index(name) for name in reference.classes], dtype=np.int8)
+        places = np.array([CLASSES.index(name) for name in reference.classes], dtype=np.float32)
         new.write_array("weights/reference_classes", places)
         described = {
             "kind": "ConvNeXt",
@@ -127,7 +127,7 @@ def read_encoder(path: Path) -> Encoder:
                 }
             )
             reference = Reference(
-                np.array(CLASSES)[np.asarray(artifact.array("weights/reference_classes"))],
+                np.array(CLASSES)[np.asarray(artifact.array("weights/reference_classes"), dtype=np.int64)],
                 np.asarray(artifact.array("weights/reference_embedding"), dtype=np.float32),
                 tuple(described["quantities"]),
                 np.asarray(artifact.array("weights/reference_values"), dtype=np.float32),
