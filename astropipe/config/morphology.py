@@ -82,13 +82,13 @@ class EncodeConfig(Section):
 class ClassifyConfig(Section):
     """Settings of ``astropipe morphology classify``: the votes, the names and the second step."""
 
-    n_groups: int = Field(20, ge=2, description="number of unsupervised groups")
-    n_runs: int = Field(40, ge=2, description="clusterings that vote")
+    n_groups: int = Field(12, ge=2, description="number of unsupervised groups")
+    n_runs: int = Field(60, ge=2, description="clusterings that vote")
     n_components: int = Field(20, ge=1, description="principal components of the embedding that are clustered")
     sample_fraction: float = Field(0.7, gt=0, le=1, description="share of the galaxies that a clustering sees")
     feature_fraction: float = Field(0.85, gt=0, le=1, description="share of the components that a clustering sees")
     min_agreement: float = Field(
-        0.9, ge=0, le=1, description="agreement of the votes on the class from which a galaxy is kept"
+        0.8, ge=0, le=1, description="agreement of the votes on the class from which a galaxy is kept"
     )
     keep_fraction: float | None = Field(
         None, gt=0, le=1, description="share of the galaxies to keep, in place of min_agreement"

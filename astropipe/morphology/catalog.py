@@ -67,8 +67,10 @@ class FeatureRows:
         """Return the table of ``galaxy-features``."""
         table = joined_table(self._columns)
         for column in MEASURE_COLUMNS:
-            if column.name in table.colnames and column.unit not in ("", "flux"):
-                table[column.name] = table[column.name] * u.Unit(column.unit)
+            if column.unit not in ("", "flux"):
+                table[column.name] = np.asarray(getattr(table[column.name], "value", table[column.name])) * u.Unit(
+                    column.unit
+                )
         return table
 
     def array(self, name: str) -> NDArray[np.float32]:

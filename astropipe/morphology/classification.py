@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.morphology.agreement import classify as class_by_votes
 from astropipe.morphology.agreement import keep
 from astropipe.morphology.classes import CLASSES, UNCLASSIFIED
 from astropipe.morphology.encoder_artifact import Reference
 from astropipe.morphology.labelling import Head, calibrated, fit_head
 from astropipe.morphology.naming import GroupNames, group_medians, make_prototypes, name_groups, overridden
 from astropipe.morphology.reduction import fit_reduction
-from astropipe.morphology.voting import Consensus, consensus
+from astropipe.morphology.voting import Consensus, consensus, predict
 from astropipe.runtime.errors import InputError
 
 
@@ -24,12 +23,12 @@ from astropipe.runtime.errors import InputError
 class Settings:
     """How galaxies are classified; see `astropipe.config.morphology.ClassifyConfig`."""
 
-    n_groups: int = 20
-    n_runs: int = 40
+    n_groups: int = 12
+    n_runs: int = 60
     n_components: int = 20
     sample_fraction: float = 0.7
     feature_fraction: float = 0.85
-    min_agreement: float = 0.9
+    min_agreement: float = 0.8
     keep_fraction: float | None = None
     min_probability: float = 0.5
 
@@ -49,7 +48,7 @@ class Classified:
     by_votes : ndarray of str, shape (n,)
         Class by the votes alone, of all.
     agreement : ndarray of float64, shape (n,)
-        Share of the votes for the class with most votes; 0 for galaxies that cannot be used.
+        Share of the votes for the class, as far as the groups have it; 0 for galaxies that cannot be used.
     kept : ndarray of bool, shape (n,)
         Whether the agreement is enough.
     step : ndarray of int64, shape (n,)
@@ -121,9 +120,15 @@ def classify(
         seed=seed,
         threads=threads,
     )
-    named = _named(values[usable], vote, reference, names or {})
-    labels, agreement = class_by_votes(vote.votes, named.names)
-    told = labels != UNCLASSIFIED
+    inside = None
+    if reference.embedding.shape[1] == embedding.shape[1]:
+        inside = predict(vote.fitted, reduction.apply(reference.embedding)).votes
+    named = overridden(_named(values[usable], vote, reference, inside), names or {})
+    # A vote for a group is a vote for its classes, as far as the group has them: mixed groups make nobody sure.
+    for_class = vote.votes @ named.probabilities
+    told = np.array(named.names)[vote.groups] != UNCLASSIFIED
+    labels = np.where(told, np.array(CLASSES)[for_class.argmax(axis=1)], UNCLASSIFIED)
+    agreement = for_class.max(axis=1)
     agreement = np.where(told, agreement, 0.0)
     if settings.keep_fraction is None:
         kept = keep(agreement, threshold=max(settings.min_agreement, 1e-9))
@@ -150,11 +155,16 @@ def classify(
     )
 
 
-def _named(values: NDArray[np.floating], vote: Consensus, reference: Reference, names: Mapping[int, str]) -> GroupNames:
+def _named(
+    values: NDArray[np.floating], vote: Consensus, reference: Reference, inside: NDArray[np.floating] | None
+) -> GroupNames:
+    """Name groups; `inside` are the votes of the reference for them."""
     prototypes = make_prototypes(reference.quantities, reference.values, reference.classes)
     medians = group_medians(values, vote.groups, vote.votes.shape[1])
-    named = name_groups(medians, prototypes)
-    return GroupNames(overridden(named.names, names), named.probabilities, named.medians)
+    shares = None
+    if inside is not None:
+        shares = np.array([inside[reference.classes == name].mean(axis=0) for name in CLASSES]).T
+    return name_groups(medians, prototypes, shares)
 
 
 def _second_step(

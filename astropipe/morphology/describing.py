@@ -28,6 +28,7 @@ QUANTITIES = (*MEASURED, *(f"read_{name}" for name in TRUTH))
 _LOGARITHMIC = ("sersic_index",)
 _LEAST_R50_PX = 1.0
 _TOGETHER = 64
+_OF_OTHERS = ("efficientnet-lite0", "harmonics")
 
 EncodeStamps = Callable[[Stamps, NDArray[np.floating], NDArray[np.bool_]], Encoded]
 
@@ -136,8 +137,8 @@ def quantities(measured: Callable[[str], NDArray[np.floating]], truths: NDArray[
     return np.column_stack([*columns, np.asarray(truths, dtype=np.float64)])
 
 
-def stamp_encoder(name: str | None) -> tuple[EncodeStamps, Encoder | None]:
-    """Return what encodes stamps, and the encoder of this package where that is what does.
+def stamp_encoder(name: str | None) -> EncodeStamps:
+    """Return what encodes stamps.
 
     Parameters
     ----------
@@ -148,19 +149,26 @@ def stamp_encoder(name: str | None) -> tuple[EncodeStamps, Encoder | None]:
     ------
     InputError
         If there is no such file or folder, or it does not fit.
+    MissingDependencyError
+        If a library that it needs is not installed.
     """
     if name == "harmonics":
-        return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px), None
-    if name == "efficientnet-lite0" or (name is not None and Path(name).is_dir()):
-        return _published_encoder(name), None
+        return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px)
+    encoder = own_encoder(name)
+    return _published_encoder(str(name)) if encoder is None else encode_by(encoder)
+
+
+def own_encoder(name: str | None) -> Encoder | None:
+    """Return the encoder of this package that a name stands for, None if that of others; raises as `stamp_encoder`."""
+    if name is not None and (name in _OF_OTHERS or Path(name).is_dir()):
+        return None
     path = weights_file(SHIPPED) if name is None else Path(name)
     if not path.exists():
         raise InputError(
-            f"{name}: no such file or folder; give an encoder artifact, a folder of a ConvNeXt, efficientnet-lite0, "
-            "harmonics, or nothing for the encoder that comes with astropipe"
+            f"{name}: no such file or folder; give an encoder artifact, a folder of a ConvNeXt, "
+            f"{' or '.join(_OF_OTHERS)}, or nothing for the encoder that comes with astropipe"
         )
-    encoder = read_encoder(path)
-    return encode_by(encoder), encoder
+    return read_encoder(path)
 
 
 def _published_encoder(name: str) -> EncodeStamps:
@@ -209,8 +217,3 @@ def stamp_measurer(kind: str) -> Callable[[Stamps], Measures]:
     from astropipe.morphology.statmorph_measures import measure_with_statmorph
 
     return measure_with_statmorph
-
-
-def shipped_encoder() -> Encoder:
-    """Return the encoder that comes with astropipe."""
-    return read_encoder(weights_file(SHIPPED))

@@ -1,7 +1,10 @@
-"""Names for groups of galaxies without anybody's eye: the medians of a group against prototypes of the classes.
+"""Names for groups of galaxies without anybody's eye: what a group is like, against rendered galaxies of known class.
 
-A prototype is what rendered galaxies of a class are like: the mean of each quantity, and the scatter and correlations
-that the classes have in common. A group gets the class under which its medians are likeliest.
+Two things count. A prototype is what rendered galaxies of a class are like: the mean of each measured quantity, and the
+scatter and correlations that the classes have in common; a class is likely for a group if the medians of the group are
+likely under its prototype. And the clusterings that made the groups also put rendered galaxies into them: a class is
+likely for a group if many of those of this class fall there. The first tells names more surely, the second how mixed a
+group is.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from astropipe.morphology.classes import CLASSES, UNCLASSIFIED
 from astropipe.runtime.errors import InputError
 
 _OUTLIER = 1e-4
+# Least likelihood of a class: a prototype cannot exclude what falls into the group.
+_FLOOR = 1e-3
 _LEAST_PER_CLASS = 10
 
 
@@ -50,7 +55,7 @@ class GroupNames:
     names : list of str
         A class, or `UNCLASSIFIED` for a group that is like none.
     probabilities : ndarray, shape (k, len(CLASSES))
-        Of each class for a galaxy that is like the medians of the group.
+        Of each class for a galaxy of the group; 0 for a group that is like none.
     medians : ndarray, shape (k, q)
         Of the quantities of the prototypes; NaN where no galaxy has one.
     """
@@ -101,8 +106,10 @@ def group_medians(values: NDArray[np.floating], groups: NDArray[np.integer], n_g
     return result
 
 
-def name_groups(medians: NDArray[np.floating], prototypes: Prototypes) -> GroupNames:
-    """Name groups by the prototype under which their medians are likeliest.
+def name_groups(
+    medians: NDArray[np.floating], prototypes: Prototypes, shares: NDArray[np.floating] | None = None
+) -> GroupNames:
+    """Name groups by prototypes of the classes, and by the rendered galaxies that fall into them.
 
     Parameters
     ----------
@@ -110,6 +117,10 @@ def name_groups(medians: NDArray[np.floating], prototypes: Prototypes) -> GroupN
         Quantities without a value (NaN) do not count.
     prototypes : Prototypes
         Of the same quantities.
+    shares : ndarray, optional, shape (k, len(CLASSES))
+        Of the rendered galaxies of each class, the votes for each group. With them, probabilities are the shares of
+        the classes in each group times the square root of the likelihood, which on its own is too sure: the
+        quantities of a median are not independent of those of its neighbours.
     """
     names: list[str] = []
     probabilities = np.zeros((len(medians), len(CLASSES)))
@@ -121,24 +132,35 @@ def name_groups(medians: NDArray[np.floating], prototypes: Prototypes) -> GroupN
         inverse = np.linalg.pinv(prototypes.covariance[np.ix_(known, known)])
         rest = row[known] - prototypes.mean[:, known]
         distance = np.einsum("ci,ij,cj->c", rest, inverse, rest)
+        if distance.min() > chi2.isf(_OUTLIER, known.sum()):
+            names.append(UNCLASSIFIED)
+            continue
         likelihood = np.exp(-0.5 * (distance - distance.min()))
-        probabilities[i] = likelihood / likelihood.sum()
-        like_none = distance.min() > chi2.isf(_OUTLIER, known.sum())
-        names.append(UNCLASSIFIED if like_none else CLASSES[int(np.argmax(probabilities[i]))])
+        probable = likelihood / likelihood.sum()
+        if shares is not None and shares[i].any():
+            probable = shares[i] / shares[i].sum() * np.sqrt(probable + _FLOOR)
+        probabilities[i] = probable / probable.sum()
+        names.append(CLASSES[int(np.argmax(probabilities[i]))])
     return GroupNames(names, probabilities, np.asarray(medians, dtype=np.float64))
 
 
-def overridden(names: Sequence[str], wanted: Mapping[int, str]) -> list[str]:
-    """Return names of groups with some replaced by those that a user chose.
+def overridden(named: GroupNames, wanted: Mapping[int, str]) -> GroupNames:
+    """Return names of groups with some replaced by those that a user chose, of which they are then sure.
 
     Raises
     ------
     InputError
-        If a group does not exist.
+        If a group does not exist, or a name is no class.
     """
-    if absent := sorted(set(wanted) - set(range(len(names)))):
-        raise InputError(f"a name is given to group {absent[0]}, but there are groups 0 to {len(names) - 1}")
-    return [wanted.get(group, name) for group, name in enumerate(names)]
+    names, probabilities = list(named.names), named.probabilities.copy()
+    for group, name in wanted.items():
+        if group not in range(len(names)):
+            raise InputError(f"a name is given to group {group}, but there are groups 0 to {len(names) - 1}")
+        if name not in (*CLASSES, UNCLASSIFIED):
+            raise InputError(f"group {group} is named {name!r}; names are {', '.join(CLASSES)} and {UNCLASSIFIED}")
+        names[group] = name
+        probabilities[group] = [float(name == each) for each in CLASSES]
+    return GroupNames(names, probabilities, named.medians)
 
 
 def read_names(path: Path) -> dict[int, str]:

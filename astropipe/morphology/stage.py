@@ -230,7 +230,7 @@ def _described(
     thumbnails: Thumbnails | None = None,
 ) -> FeatureRows:
     """Measure and encode galaxies, from a checkpoint on where there is one."""
-    encode_stamps, _ = describing.stamp_encoder(config.encoder)
+    encode_stamps = describing.stamp_encoder(config.encoder)
     measure_stamps = describing.stamp_measurer(config.measures)
     rows = FeatureRows(checkpoint.load() if checkpoint else None, features=config.features)
     saved_at = time.monotonic()
@@ -296,7 +296,7 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
         files = galaxies.files
         described = _described(galaxies, config.encode, run, None, thumbnails)
         table, arrays = described.table(), {name: described.array(name) for name in ARRAYS[1:]}
-    encoder = None if config.encode.encoder else read_encoder(weights_file(SHIPPED))
+    encoder = describing.own_encoder(config.encode.encoder) or read_encoder(weights_file(SHIPPED))
     names = read_names(Path(config.names)) if config.names else {}
     provenance = Provenance.of_run(
         "morphology.classify",
@@ -305,7 +305,7 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
         inputs=[*files, *_encoder_files(config.encode.encoder), *([Path(config.names)] if config.names else [])],
         citations=_CITATIONS,
     )
-    reference = (encoder or describing.shipped_encoder()).reference
+    reference = encoder.reference
     if reference is None:
         raise InputError("the encoder has no reference galaxies; train it again with astropipe morphology train")
     result = classification.classify(

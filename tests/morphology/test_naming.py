@@ -41,9 +41,11 @@ def test_the_classifier_behind_the_names_is_that_of_gaussians_with_one_covarianc
     prototypes = naming.make_prototypes(("n", "a"), values, classes)
     trial = np.random.default_rng(2).uniform((0.5, -0.1), (4.5, 0.5), (50, 2))
     named = naming.name_groups(trial, prototypes)
+    like_one = np.array([name != "UNC" for name in named.names])
+    assert 10 < like_one.sum() < 50
     other = LinearDiscriminantAnalysis().fit(values, classes)
     order = [list(other.classes_).index(name) for name in CLASSES]
-    np.testing.assert_allclose(named.probabilities, other.predict_proba(trial)[:, order], atol=0.1)
+    np.testing.assert_allclose(named.probabilities[like_one], other.predict_proba(trial[like_one])[:, order], atol=0.1)
 
 
 def test_failed_measurements_do_not_move_a_prototype():
@@ -70,9 +72,22 @@ def test_medians_leave_out_what_is_not_known():
 def test_a_user_may_name_groups(tmp_path):
     table = tmp_path / "names.yaml"
     table.write_text("1: LTD\n", encoding="utf-8")
-    assert naming.overridden(["SPH", "IRR"], naming.read_names(table)) == ["SPH", "LTD"]
+    named = naming.name_groups(np.array([[3.9, 0.0], [1.0, 0.38]]), _prototypes())
+    changed = naming.overridden(named, naming.read_names(table))
+    assert changed.names == ["SPH", "LTD"]
+    np.testing.assert_array_equal(changed.probabilities[1], [0, 0, 1, 0])
     with pytest.raises(InputError, match="group 7"):
-        naming.overridden(["SPH", "IRR"], {7: "LTD"})
+        naming.overridden(named, {7: "LTD"})
+    with pytest.raises(InputError, match="spiral"):
+        naming.overridden(named, {1: "spiral"})
+
+
+def test_rendered_galaxies_tell_how_mixed_a_group_is():
+    medians = np.array([[3.0, 0.0], [3.0, 0.0]])
+    shares = np.array([[0.3, 0.3, 0.0, 0.0], [0.5, 0.02, 0.0, 0.0]])
+    named = naming.name_groups(medians, _prototypes(), shares)
+    assert named.probabilities[1].max() > 0.9 > 0.8 > named.probabilities[0].max()
+    assert named.names[1] == "SPH"
 
 
 @pytest.mark.parametrize("text", ["- SPH\n", "a: b\n", "1: [\n", ""])

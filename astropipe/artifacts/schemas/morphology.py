@@ -106,7 +106,7 @@ SCHEMAS = (
             *(Field(name, description, unit=unit, required=False) for name, unit, description in _MEASURES),
         ),
         datasets=(
-            Field("features", "output of the encoder", dims=("galaxy", "feature")),
+            Field("features", "output of the encoder", dims=("galaxy", "feature"), required=False),
             Field("embedding", "what is clustered", dims=("galaxy", "embedded")),
             Field("probabilities", "of the classes of rendered galaxies", dims=("galaxy", "class"), required=False),
             Field("truths", "what the encoder reads of the truths", dims=("galaxy", "truth"), required=False),
@@ -138,7 +138,8 @@ SCHEMAS = (
             Field("map", "place on the map of the two main components", dims=("galaxy", "axis"), required=False),
             Field(
                 "mosaic/images",
-                "stamps of some galaxies of each group",
+                "grey levels of stamps of some galaxies of each group",
+                "int",
                 dims=("example", "row", "column"),
                 required=False,
             ),

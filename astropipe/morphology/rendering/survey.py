@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import rotate
 
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.rendering.components import roughness
@@ -97,9 +98,10 @@ def _stamp(
     snr = float(np.exp(rng.uniform(*np.log(survey.snr))))
     flux = snr * np.sqrt(np.pi) * galaxy.r50_px / 0.5
     fwhm_px = survey.psf_fwhm_arcsec / survey.pixel_scale_arcsec
-    # Half a pixel of motion: galaxies do not stand on the middle of pixels.
+    # Galaxies are turned at random, and do not stand on the middle of pixels.
+    turned = rotate(galaxy.image, rng.uniform(0.0, 360.0), reshape=False, order=1)
     shift = rng.uniform(-0.5, 0.5, 2)
-    image = convolved(galaxy.image, fwhm_px, shift) * np.float32(flux)
+    image = convolved(turned, fwhm_px, shift) * np.float32(flux)
     mask = np.zeros((size, size), dtype=bool)
     if rng.random() < _COMPANION_SHARE:
         light = convolved(_companion(galaxy.r50_px, size, rng), fwhm_px) * np.float32(flux * rng.uniform(0.05, 0.5))
