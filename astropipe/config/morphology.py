@@ -112,7 +112,7 @@ class TrainConfig(Section):
     """Settings of ``astropipe morphology train``: the encoder."""
 
     n_galaxies: int = Field(40_000, ge=100, description="galaxies that are rendered to learn from")
-    steps: int = Field(2500, ge=1, description="batches")
+    steps: int = Field(2000, ge=1, description="batches")
     batch: int = Field(128, ge=8, description="galaxies of a batch, each seen twice")
     learning_rate: float = Field(1e-3, gt=0, description="highest rate of AdamW")
     n_reference: int = Field(

@@ -83,11 +83,11 @@ def _recorded(
     """Return blurred images with noise, and the standard deviation of the noise of each."""
     n = len(images)
     k2 = torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size)[None, :] ** 2
-    sigma = (log_uniform(n, 0.06, 0.9, rng) * r50 / 2.355)[:, None, None]
+    sigma = (log_uniform(n, 0.06, 1.2, rng) * r50 / 2.355)[:, None, None]
     exponent = torch.where(torch.rand(n, generator=rng) < 0.5, 1.0, 5 / 6)[:, None, None]
     blur = torch.exp(-((2 * math.pi**2 * sigma**2 * k2) ** exponent))
     # Noise of pixels larger than those of the view, or of images that were resampled, is correlated.
-    correlation = uniform(n, 0.0, 1.3, rng)[:, None, None]
+    correlation = (2.5 * uniform(n, 0.0, 1.0, rng) ** 2)[:, None, None]
     colour = torch.exp(-2 * math.pi**2 * correlation**2 * k2)
     noise = torch.fft.irfft2(torch.fft.rfft2(torch.randn(n, size, size, generator=rng)) * colour, s=(size, size))
     noise = noise / noise.std(dim=(1, 2), keepdim=True)
@@ -113,7 +113,7 @@ def _displayed(images: torch.Tensor, sky_rms: torch.Tensor, rng: torch.Generator
     shown = stretched(images, softening)
     # Pictures: the sky cut at black, the core at white.
     cut = torch.where(torch.rand(n, generator=rng) < 0.2, 0.0, -1.0)[:, None, None]
-    white = torch.where(torch.rand(n, generator=rng) < 0.2, uniform(n, 0.6, 1.0, rng), 1.2)[:, None, None]
+    white = torch.where(torch.rand(n, generator=rng) < 0.35, uniform(n, 0.25, 1.0, rng), 1.2)[:, None, None]
     bright = torch.clamp(white, max=1.0)
     return torch.minimum(torch.maximum(shown, cut), white) / bright
 

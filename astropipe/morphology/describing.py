@@ -26,7 +26,11 @@ MEASURED = ("sersic_index", "concentration", "asymmetry", "gini", "m20", "multim
 QUANTITIES = (*MEASURED, *(f"read_{name}" for name in TRUTH))
 """Measurements, and what the encoder reads of the truths of rendered galaxies."""
 _LOGARITHMIC = ("sersic_index",)
-_LEAST_R50_PX = 1.0
+# Below this half-light radius a stamp shows pixels rather than a shape.
+_LEAST_R50_PX = 2.5
+# A stretch for display lifts the faint outer parts, and with them the radius that holds half of the light: by so much,
+# in the median of rendered galaxies, where it is that of `astropipe.morphology.standard.stretched`.
+STRETCHED_RADIUS = 1.3
 _TOGETHER = 64
 _OF_OTHERS = ("efficientnet-lite0", "harmonics")
 
@@ -42,7 +46,7 @@ class Described:
     measures : Measures
         Structural parameters and their flags.
     encoded : Encoded
-        NaN for galaxies that cannot be used.
+        NaN for galaxies that cannot be used, or are too small to show a shape.
     flags : ndarray of int64, shape (n,)
         Of the stamps and the measurements.
     """
@@ -80,10 +84,12 @@ def describe(
     measures = measure_stamps(stamps)
     flags = stamps.flags | measures.flags
     r50_px = measures["r50"]
-    usable = ((flags & int(UNUSABLE)) == 0) & np.isfinite(r50_px)
     linear = (flags & int(GalaxyFlag.STRETCHED)) == 0
-    rows = np.flatnonzero(usable)
-    radii = np.maximum(r50_px[rows], _LEAST_R50_PX)
+    with np.errstate(invalid="ignore"):
+        tiny = r50_px < _LEAST_R50_PX
+    flags = flags | np.where(tiny, int(GalaxyFlag.TINY), 0)
+    rows = np.flatnonzero(((flags & int(UNUSABLE)) == 0) & np.isfinite(r50_px) & ~tiny)
+    radii = np.where(linear, r50_px, r50_px / STRETCHED_RADIUS)[rows]
     return Described(measures, _spread(encode_stamps(stamps.rows(rows), radii, linear[rows]), rows, len(stamps)), flags)
 
 

@@ -81,7 +81,7 @@ class TrainingSettings:
         Weights of the three terms of VICReg.
     """
 
-    steps: int = 6000
+    steps: int = 2000
     batch: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
