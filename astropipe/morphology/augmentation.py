@@ -113,7 +113,7 @@ def _displayed(images: torch.Tensor, sky_rms: torch.Tensor, rng: torch.Generator
     shown = stretched(images, softening)
     # Pictures: the sky cut at black, the core at white.
     cut = torch.where(torch.rand(n, generator=rng) < 0.2, 0.0, -1.0)[:, None, None]
-    white = torch.where(torch.rand(n, generator=rng) < 0.35, uniform(n, 0.25, 1.0, rng), 1.2)[:, None, None]
+    white = torch.where(torch.rand(n, generator=rng) < 0.35, uniform(n, 0.45, 1.0, rng), 1.2)[:, None, None]
     bright = torch.clamp(white, max=1.0)
     return torch.minimum(torch.maximum(shown, cut), white) / bright
 
