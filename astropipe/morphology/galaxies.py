@@ -18,6 +18,7 @@ from astropipe.morphology.stamp_artifact import count_stamps, stamp_blocks
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.errors import UsageError
 from astropipe.runtime.run import Chunk
+from astropipe.runtime.shipped import picture_file
 
 _ALL = Chunk()
 
@@ -50,7 +51,8 @@ class Galaxies:
     Parameters
     ----------
     inputs : sequence of Path
-        ``stamps`` artifacts, or pictures, folders and catalogs, see `astropipe.morphology.inputs.list_inputs`.
+        ``stamps`` artifacts, or pictures, folders and catalogs, see `astropipe.morphology.inputs.list_inputs`;
+        ``hubble-deep-field`` for the picture of that name.
     cut : CutConfig
         How galaxies are cut out of pictures.
     chunk : Chunk
@@ -65,6 +67,7 @@ class Galaxies:
     """
 
     def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = _ALL) -> None:
+        inputs = [picture_file(str(path)) for path in inputs]
         self.artifacts = [path for path in inputs if path.is_file() and h5py.is_hdf5(path)]
         if self.artifacts and len(self.artifacts) < len(inputs):
             raise UsageError("stamps artifacts and pictures were given together; give them to two runs")

@@ -282,8 +282,7 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
     InterruptedRunError
         If the run was interrupted.
     """
-    kinds = {path: _kind(path) for path in inputs}
-    features = [path for path, kind in kinds.items() if kind == "galaxy-features"]
+    features = [path for path in inputs if _kind(path) == "galaxy-features"]
     if len(features) > 1:
         raise UsageError("several galaxy-features artifacts were given; join chunks of one run with astropipe merge")
     files = list(inputs)

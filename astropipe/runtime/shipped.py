@@ -69,6 +69,12 @@ HUBBLE_DEEP_FIELD = "hubble-deep-field"
 """Name that stands for a picture of the Hubble Deep Field (NASA/ESA), which the library scikit-image carries."""
 
 
+def picture_folder() -> Path | None:
+    """Return the folder of the pictures that scikit-image carries, None where it is not installed."""
+    found = find_spec("skimage")
+    return None if found is None or found.origin is None else Path(found.origin).parent / "data"
+
+
 def picture_file(name: str) -> Path:
     """Return the path of a picture: that of the Hubble Deep Field for its name, else the name as it is.
 
@@ -79,9 +85,9 @@ def picture_file(name: str) -> Path:
     """
     if name != HUBBLE_DEEP_FIELD or Path(name).exists():
         return Path(name)
-    found = find_spec("skimage")
-    if found is None or found.origin is None:
+    folder = picture_folder()
+    if folder is None:
         raise MissingDependencyError(
             f"{name} is a picture that scikit-image carries; install it with pip install 'astropipe[morphology]'"
         )
-    return Path(found.origin).parent / "data" / "hubble_deep_field.jpg"
+    return folder / "hubble_deep_field.jpg"

@@ -16,10 +16,13 @@ from astropipe.artifacts import InputRecord, create_artifact, open_artifact
 from astropipe.artifacts.merging import merge
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
+from astropipe.config.morphology import ClassifyConfig
+from astropipe.config.morphology import SimulateConfig as GalaxySurveyConfig
 from astropipe.config.nbody import IntegrateConfig, SimulateConfig
 from astropipe.config.spectra import PredictConfig
 from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
+from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
 from astropipe.plots import FIGURES, draw
 from astropipe.plots import inference as inference_plots
@@ -43,6 +46,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     paths["spectra"], paths["stellar-catalog"] = folder / "spectra.h5", folder / "stellar-catalog.h5"
     spectra.simulate([], paths["spectra"], SurveyConfig(n_spectra=30), Run())
     spectra.predict([paths["spectra"]], paths["stellar-catalog"], PredictConfig(models=True), Run())
+    paths["stamps"], paths["morphology-catalog"] = folder / "stamps.h5", folder / "morphology-catalog.h5"
+    galaxies = GalaxySurveyConfig(n_galaxies=60, size=64)
+    morphology.simulate([], paths["stamps"], galaxies, Run())
+    morphology.classify([paths["stamps"]], paths["morphology-catalog"], ClassifyConfig(n_groups=4, n_runs=6), Run())
     inference.sample([], paths["posterior"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run())
     inference.evaluate([paths["posterior"]], paths["metrics"], InferenceEvaluateConfig(), Run())
     return paths

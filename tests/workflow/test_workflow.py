@@ -46,6 +46,11 @@ SMALL = {
         "ensembles": {"small": {"simulate": {"n_systems": 8}, "integrate": {"t_end": 2}}},
         "spectra_per_chunk": 5,
         "surveys": {"stars": {"simulate": {"n_spectra": 10}}},
+        "galaxies_per_chunk": 30,
+        "galaxy_surveys": {
+            "field": {"simulate": {"n_galaxies": 60, "size": 64}, "classify": {"n_groups": 4, "n_runs": 6}}
+        },
+        "pictures": {},
         "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 25, "dlogz": 1.0}}},
     }
 }
@@ -126,6 +131,11 @@ def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> 
         "spectra/stars/examples.png",
         "spectra/stars/label-precision.png",
         "spectra/metrics.h5",
+        "morphology/field/galaxies.h5",
+        "morphology/field/class-mosaic.png",
+        "morphology/field/group-mosaic.png",
+        "morphology/field/agreement-purity.png",
+        "morphology/metrics.h5",
         "inference/union3/posterior.h5",
         "inference/union3/triangle.png",
         "inference/union3/trace.png",
@@ -167,7 +177,8 @@ def test_stage_workflows_run_alone(tmp_path: Path) -> None:
 
 
 def test_report_is_made_offline_with_captions(tmp_path: Path) -> None:
-    only = {"workflow": {"ensembles": SMALL["workflow"]["ensembles"], "posteriors": {}}}
+    kinds = {"posteriors": {}, "galaxy_surveys": {}, "pictures": {}}
+    only = {"workflow": {"ensembles": SMALL["workflow"]["ensembles"], **kinds}}
     assert snakemake(tmp_path, "--quiet", "all", config=only).returncode == 0
     run = snakemake(tmp_path, "--report", "report.html", config=only)
     assert run.returncode == 0, run.stderr

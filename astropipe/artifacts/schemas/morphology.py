@@ -9,7 +9,7 @@ from astropipe.artifacts.schemas.base import Field, Schema, trained_model
 CLASSES = ("SPH", "ETD", "LTD", "IRR")
 
 # Name, unit and meaning of what is measured of a galaxy. Lengths are in pixels of its stamp, or in arcsec.
-_MEASURES = (
+MEASURES = (
     ("x_centre", "pix", "column of the centre of symmetry in the stamp, from 0"),
     ("y_centre", "pix", "row of the centre of symmetry in the stamp, from 0"),
     ("flux", None, "sum within 1.5 Petrosian radii, in the unit of the images"),
@@ -42,7 +42,7 @@ _MEASURES = (
     ("deviation", None, "deviation D: distance of the brightest peak from the centroid, in segment radii"),
 )
 
-_TRUTHS = (
+TRUTHS = (
     ("sersic_index", None, "Sersic index; of several parts, that of the profile with their concentration"),
     ("bulge_fraction", None, "share of the light in the bulge"),
     ("arm_strength", None, "share of the light in spiral arms"),
@@ -84,7 +84,7 @@ SCHEMAS = (
             Field("snr", "true signal-to-noise ratio inside the half-light radius", required=False),
             *(
                 Field(name, f"truth of a rendered galaxy: {description}", unit=unit, required=False)
-                for name, unit, description in _TRUTHS
+                for name, unit, description in TRUTHS
             ),
         ),
         datasets=(
@@ -103,7 +103,7 @@ SCHEMAS = (
             Field("flags", "bit mask of warnings; 0 is clean", "int"),
             *_known(),
             Field("file", "file that the galaxy is from", "text", required=False),
-            *(Field(name, description, unit=unit, required=False) for name, unit, description in _MEASURES),
+            *(Field(name, description, unit=unit, required=False) for name, unit, description in MEASURES),
         ),
         datasets=(
             Field("features", "output of the encoder", dims=("galaxy", "feature"), required=False),
@@ -131,7 +131,7 @@ SCHEMAS = (
                 Field(f"probability_{name.lower()}", f"probability of {name} by the classifier", required=False)
                 for name in CLASSES
             ),
-            *(Field(name, description, unit=unit, required=False) for name, unit, description in _MEASURES),
+            *(Field(name, description, unit=unit, required=False) for name, unit, description in MEASURES),
         ),
         datasets=(
             Field("embedding", "what was clustered", dims=("galaxy", "embedded"), required=False),
