@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks emulator policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -93,6 +93,17 @@ bench-spectra-networks: $(BASELINES)/rrnet.h5 $(BASELINES)/starnet.h5 ## train R
 	$(BIN)/python benchmarks/bench_spectra.py --parts networks --networks $^
 	$(BIN)/python benchmarks/insert_tables.py
 
+$(VENV)/.morphology-peers: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[efficientnet]'
+	@touch $@
+
+bench-morphology: $(VENV)/.morphology-peers ## classes of galaxies beside the published pipeline (an hour; ZOO=FILE adds real ones)
+	$(BIN)/python benchmarks/bench_morphology.py $(if $(ZOO),--zoo $(ZOO))
+	$(BIN)/python benchmarks/insert_tables.py
+
+encoder: $(READY) ## train the encoder of galaxies that comes with astropipe again (an hour)
+	$(BIN)/astropipe morphology train --seed 1 --resume --force --output astropipe/weights/galaxy-encoder.h5
+
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
 
@@ -106,4 +117,4 @@ policy: $(READY) ## train the policy of the time step that comes with astropipe 
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
-	rm -rf results results-tiny results-baselines logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf results results-tiny results-baselines results-morphology logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -11,8 +11,8 @@ from astropy.table import QTable
 from numpy.typing import NDArray
 
 from astropipe.morphology.classes import CLASSES
-from astropipe.morphology.classification import Classified
-from astropipe.morphology.describing import Described
+from astropipe.morphology.classification import Classified, Settings, classify
+from astropipe.morphology.describing import Described, describe, quantities, reference_of, stamp_encoder
 from astropipe.morphology.measure_columns import MEASURE_COLUMNS
 from astropipe.morphology.stamp_artifact import joined_table, known_columns
 from astropipe.morphology.stamps import Stamps
@@ -85,6 +85,43 @@ class FeatureRows:
             values = np.asarray(getattr(table[name], "value", table[name]))
             result[name] = np.char.encode(values, "utf-8") if values.dtype.kind == "U" else values
         return result | {f"array:{name}": self.array(name) for name in self._arrays}
+
+
+def classify_galaxies(
+    stamps: Stamps, settings: Settings | None = None, *, encoder: str | None = None, seed: int = 0, threads: int = 1
+) -> QTable:
+    """Measure, encode and classify galaxies.
+
+    Parameters
+    ----------
+    stamps : Stamps
+        The galaxies, as `astropipe.morphology.stamps_from_arrays` makes them of pictures.
+    settings : Settings, optional
+        The votes and the second step.
+    encoder : str, optional
+        See ``morphology.encode.encoder`` of the configuration; the encoder that comes with astropipe by default.
+    seed, threads : int
+        Root seed; parts that are worked on at a time, which never changes a result.
+
+    Returns
+    -------
+    QTable
+        A row for each galaxy in their order, with the columns of a ``morphology-catalog`` (docs/artifacts.md) and
+        units.
+
+    Raises
+    ------
+    InputError
+        If there are too few galaxies for the groups.
+    """
+    described = describe(stamps, stamp_encoder(encoder), threads=threads)
+    rows = FeatureRows()
+    rows.add(stamps, None, described, (1, 0))
+    reference = reference_of(encoder)
+    values = quantities(described.measures.__getitem__, described.encoded.truths)
+    embedding = described.encoded.embedding
+    result = classify(embedding, values, reference, settings or Settings(), seed=seed, threads=threads)
+    return catalog_table(rows.table(), result)
 
 
 def catalog_table(features: QTable, classified: Classified) -> QTable:

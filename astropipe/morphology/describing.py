@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, read_encoder
+from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, Reference, read_encoder
 from astropipe.morphology.encoding import Encoded, encode, encode_by_harmonics, featured
 from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
 from astropipe.morphology.measure_columns import Measures, join_measures
@@ -162,6 +162,22 @@ def stamp_encoder(name: str | None) -> EncodeStamps:
         return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px)
     encoder = own_encoder(name)
     return _published_encoder(str(name)) if encoder is None else encode_by(encoder)
+
+
+def reference_of(name: str | None) -> Reference:
+    """Return the rendered galaxies to which others are compared: those of an encoder of ours, else of the shipped one.
+
+    Raises
+    ------
+    InputError
+        If the encoder has none.
+    """
+    reference = (own_encoder(name) or read_encoder(weights_file(SHIPPED))).reference
+    if reference is None:
+        raise InputError(
+            f"{name}: the encoder has no reference galaxies; train it again with astropipe morphology train"
+        )
+    return reference
 
 
 def own_encoder(name: str | None) -> Encoder | None:

@@ -25,7 +25,7 @@ from astropipe.config.morphology import (
 from astropipe.morphology import classification, describing
 from astropipe.morphology.catalog import ARRAYS, FeatureRows, catalog_table
 from astropipe.morphology.classes import CLASSES
-from astropipe.morphology.encoder_artifact import SHIPPED, Reference, read_encoder
+from astropipe.morphology.encoder_artifact import SHIPPED, Reference
 from astropipe.morphology.examples import Thumbnails, read_thumbnails
 from astropipe.morphology.galaxies import Galaxies
 from astropipe.morphology.naming import read_names
@@ -295,7 +295,7 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
         files = galaxies.files
         described = _described(galaxies, config.encode, run, None, thumbnails)
         table, arrays = described.table(), {name: described.array(name) for name in ARRAYS[1:]}
-    encoder = describing.own_encoder(config.encode.encoder) or read_encoder(weights_file(SHIPPED))
+    reference = describing.reference_of(config.encode.encoder)
     names = read_names(Path(config.names)) if config.names else {}
     provenance = Provenance.of_run(
         "morphology.classify",
@@ -304,9 +304,6 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
         inputs=[*files, *_encoder_files(config.encode.encoder), *([Path(config.names)] if config.names else [])],
         citations=_CITATIONS,
     )
-    reference = encoder.reference
-    if reference is None:
-        raise InputError("the encoder has no reference galaxies; train it again with astropipe morphology train")
     result = classification.classify(
         arrays["embedding"],
         describing.quantities(lambda name: np.asarray(getattr(table[name], "value", table[name])), arrays["truths"]),
