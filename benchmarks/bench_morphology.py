@@ -103,7 +103,7 @@ def simulated_part(encoder: Encoder, options: argparse.Namespace) -> None:
         )
         if name.isdecimal() and float(name) < _COSMOS[0]:
             continue
-        for contestant, features in contestants(stamps, known).items():
+        for contestant, features in contestants(name, stamps, known).items():
             rows.append([name, contestant, *published_rule(features, true)])
         rows.append([name, "a linear classifier told the classes of four fifths", *told_classes(known, true)])
     head = ["S/N", "features and vote", "kept / purity", "purity at 53 %", "at 75 %", "kept at 95 % purity"]
@@ -116,12 +116,15 @@ def simulated_part(encoder: Encoder, options: argparse.Namespace) -> None:
     write_table("simulated", f"Galaxies drawn by GalSim, {len(sets['50'])} for each S/N", head, rows, note)
 
 
-def contestants(stamps: Stamps, known: describing.Described) -> dict[str, NDArray[np.float64]]:
-    """Return features for the published rule."""
+def contestants(name: str, stamps: Stamps, known: describing.Described) -> dict[str, NDArray[np.float64]]:
+    """Return features for the published rule; those of others, which take minutes, are kept."""
     features = {"our embedding, published rule": known.encoded.embedding.astype(np.float64)}
     for label, encoder in (("EfficientNet-Lite0 of polar strips", "efficientnet-lite0"), ("harmonics", "harmonics")):
+        path = SETS / f"features-{encoder}-{name.replace(' ', '-')}.npy"
         try:
-            features[f"{label}, published rule"] = described(stamps, encoder).encoded.features.astype(np.float64)
+            if not path.exists():
+                np.save(path, described(stamps, encoder).encoded.features)
+            features[f"{label}, published rule"] = np.load(path).astype(np.float64)
         except MissingDependencyError as error:
             print(f"notice: {error}")
     return features

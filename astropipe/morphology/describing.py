@@ -174,9 +174,7 @@ def reference_of(name: str | None) -> Reference:
     """
     reference = (own_encoder(name) or read_encoder(weights_file(SHIPPED))).reference
     if reference is None:
-        raise InputError(
-            f"{name}: the encoder has no reference galaxies; train it again with astropipe morphology train"
-        )
+        raise InputError(f"{name}: the encoder has no reference galaxies; train it with astropipe morphology train")
     return reference
 
 
