@@ -132,7 +132,7 @@ def contestants(name: str, stamps: Stamps, known: describing.Described) -> dict[
 
 def published_rule(features: NDArray[np.float64], true: NDArray[np.str_]) -> list[str]:
     """Return the cells of one contestant under the published vote."""
-    scaled = StandardScaler().fit_transform(features)
+    scaled = np.nan_to_num(StandardScaler().fit_transform(features))
     settings = PaperSettings(n_components=min(40, scaled.shape[1]), denoiser_steps=0)
     groups, kept, _, _ = group_features(scaled, settings)
     right = by_majority(groups, true) == true
@@ -146,7 +146,8 @@ def told_classes(known: describing.Described, true: NDArray[np.str_]) -> list[st
     """Return the cells of a linear classifier, by cross-validation."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.03, max_iter=3000))
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
-    probability = cross_val_predict(model, known.encoded.features, true, cv=folds, method="predict_proba")
+    features = np.nan_to_num(known.encoded.features)
+    probability = cross_val_predict(model, features, true, cv=folds, method="predict_proba")
     told, sure = np.unique(true)[probability.argmax(axis=1)], probability.max(axis=1)
     right = told == true
     scores = f"{adjusted_rand_score(true, told):.2f} / {normalized_mutual_info_score(true, told):.2f}"

@@ -82,6 +82,12 @@ class EncodeConfig(Section):
 class ClassifyConfig(Section):
     """Settings of ``astropipe morphology classify``: the votes, the names and the second step."""
 
+    vote: Literal["consensus", "overwrite", "union", "hungarian"] = Field(
+        "consensus",
+        description="votes of many clusterings, or three that must agree, as Fang et al. (2025) have it: clusters of "
+        "two take the group of the first in which most of their members are; of several that take the same the last "
+        "counts (overwrite, as published), all do (union), or each takes another (hungarian)",
+    )
     n_groups: int = Field(12, ge=2, description="number of unsupervised groups")
     n_runs: int = Field(60, ge=2, description="clusterings that vote")
     n_components: int = Field(20, ge=1, description="principal components of the embedding that are clustered")

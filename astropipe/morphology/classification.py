@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,10 @@ from astropipe.morphology.classes import CLASSES, UNCLASSIFIED
 from astropipe.morphology.encoder_artifact import Reference
 from astropipe.morphology.labelling import Head, calibrated, fit_head
 from astropipe.morphology.naming import GroupNames, group_medians, make_prototypes, name_groups, overridden
-from astropipe.morphology.reduction import fit_reduction
-from astropipe.morphology.voting import Consensus, consensus, predict
+from astropipe.morphology.paper.pipeline import PaperSettings, group_features
+from astropipe.morphology.paper.vote import VoteRule
+from astropipe.morphology.reduction import Reduction, fit_reduction
+from astropipe.morphology.voting import consensus, predict
 from astropipe.runtime.errors import InputError
 
 
@@ -23,6 +25,7 @@ from astropipe.runtime.errors import InputError
 class Settings:
     """How galaxies are classified; see `astropipe.config.morphology.ClassifyConfig`."""
 
+    vote: Literal["consensus", "overwrite", "union", "hungarian"] = "consensus"
     n_groups: int = 12
     n_runs: int = 60
     n_components: int = 20
@@ -111,25 +114,19 @@ def classify(
         )
     reduction = fit_reduction(embedding[usable], settings.n_components)
     reduced = reduction.apply(embedding[usable])
-    vote = consensus(
-        reduced,
-        n_groups=settings.n_groups,
-        n_runs=settings.n_runs,
-        sample_fraction=settings.sample_fraction,
-        feature_fraction=settings.feature_fraction,
-        seed=seed,
-        threads=threads,
-    )
-    inside = None
-    if reference.embedding.shape[1] == embedding.shape[1]:
-        inside = predict(vote.fitted, reduction.apply(reference.embedding)).votes
-    named = overridden(_named(values[usable], vote, reference, inside), names or {})
+    if settings.vote == "consensus":
+        groups, votes, inside = _consensus(reduced, reduction, reference, settings, seed, threads)
+    else:
+        groups, votes, inside = _published(embedding[usable], settings.vote, settings, seed)
+    named = overridden(_named(values[usable], groups, votes.shape[1], reference, inside), names or {})
+    told = np.array(named.names)[groups] != UNCLASSIFIED
     # A vote for a group is a vote for its classes, as far as the group has them: mixed groups make nobody sure.
-    for_class = vote.votes @ named.probabilities
-    told = np.array(named.names)[vote.groups] != UNCLASSIFIED
-    labels = np.where(told, np.array(CLASSES)[for_class.argmax(axis=1)], UNCLASSIFIED)
-    agreement = for_class.max(axis=1)
-    agreement = np.where(told, agreement, 0.0)
+    for_class = votes @ named.probabilities
+    labels, agreement = np.array(CLASSES)[for_class.argmax(axis=1)], for_class.max(axis=1)
+    if settings.vote != "consensus":
+        # As published: the three clusterings agree on the group, or they do not.
+        labels, agreement = np.array(named.names)[groups], votes.max(axis=1)
+    labels, agreement = np.where(told, labels, UNCLASSIFIED), np.where(told, agreement, 0.0)
     if settings.keep_fraction is None:
         kept = keep(agreement, threshold=max(settings.min_agreement, 1e-9))
     else:
@@ -143,7 +140,7 @@ def classify(
         morphology = np.where(sure, np.array(CLASSES)[probabilities.argmax(axis=1)], morphology)
         step = np.where(sure, 2, step)
     return Classified(
-        groups=_spread(vote.groups, usable, -1),
+        groups=_spread(groups, usable, -1),
         named=named,
         morphology=_spread(morphology.astype("U8"), usable, UNCLASSIFIED),
         by_votes=_spread(labels.astype("U8"), usable, UNCLASSIFIED),
@@ -155,12 +152,53 @@ def classify(
     )
 
 
+def _consensus(
+    reduced: NDArray[np.floating],
+    reduction: Reduction,
+    reference: Reference,
+    settings: Settings,
+    seed: int,
+    threads: int,
+) -> tuple[NDArray[np.int64], NDArray[np.floating], NDArray[np.floating] | None]:
+    """Return groups, votes for them, and the votes of the reference where it has the same embedding."""
+    vote = consensus(
+        reduced,
+        n_groups=settings.n_groups,
+        n_runs=settings.n_runs,
+        sample_fraction=settings.sample_fraction,
+        feature_fraction=settings.feature_fraction,
+        seed=seed,
+        threads=threads,
+    )
+    inside = None
+    if reference.embedding.shape[1] == len(reduction.mean):
+        inside = predict(vote.fitted, reduction.apply(reference.embedding)).votes
+    return vote.groups, vote.votes, inside
+
+
+def _published(
+    embedding: NDArray[np.floating], rule: VoteRule, settings: Settings, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.floating], None]:
+    """Return groups of the published vote, and votes of 1 where its three clusterings agree, else of 0."""
+    published = PaperSettings(
+        n_groups=settings.n_groups, n_components=settings.n_components, rule=rule, denoiser_steps=0, seed=seed
+    )
+    groups, kept, _, _ = group_features(np.asarray(embedding, dtype=np.float64), published)
+    votes = np.zeros((len(groups), settings.n_groups))
+    votes[np.arange(len(groups)), groups] = kept
+    return groups, votes, None
+
+
 def _named(
-    values: NDArray[np.floating], vote: Consensus, reference: Reference, inside: NDArray[np.floating] | None
+    values: NDArray[np.floating],
+    groups: NDArray[np.int64],
+    n_groups: int,
+    reference: Reference,
+    inside: NDArray[np.floating] | None,
 ) -> GroupNames:
     """Name groups; `inside` are the votes of the reference for them."""
     prototypes = make_prototypes(reference.quantities, reference.values, reference.classes)
-    medians = group_medians(values, vote.groups, vote.votes.shape[1])
+    medians = group_medians(values, groups, n_groups)
     shares = None
     if inside is not None:
         shares = np.array([inside[reference.classes == name].mean(axis=0) for name in CLASSES]).T

@@ -74,6 +74,16 @@ def test_too_few_galaxies_are_refused_with_the_remedy():
         classify(embedding, values, _reference(), Settings())
 
 
+@pytest.mark.parametrize("vote", ["overwrite", "union", "hungarian"])
+def test_the_published_vote_keeps_what_three_clusterings_agree_on(vote):
+    embedding, values, true = _galaxies(600, 9)
+    settings = Settings(vote=vote, n_groups=8, n_components=10)
+    result = classify(embedding, values, _reference(), settings)
+    assert set(np.unique(result.agreement)) <= {0.0, 1.0}
+    np.testing.assert_array_equal(result.kept, result.agreement == 1.0)
+    assert np.mean((result.by_votes == true)[result.kept]) > 0.9
+
+
 def test_threads_change_nothing():
     embedding, values, _ = _galaxies(400, 8)
     one, two = (classify(embedding, values, _reference(), Settings(n_runs=8), threads=n) for n in (1, 2))
