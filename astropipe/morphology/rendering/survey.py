@@ -14,8 +14,8 @@ from astropipe.morphology.rendering.galaxies import TRUTH, Galaxy, render
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.seeds import stream
 
-# Median half-light radii in arcsec and their scatter in dex, about those of galaxies of COSMOS at z = 0.5 (van der Wel
-# et al. 2014, figs. 5 and 6): they grow from spheroids to late types.
+# Median half-light radii in arcsec and their scatter in dex: chosen to grow from spheroids to irregulars, within the range
+# of galaxies that HST resolves at I = 22 to 25.
 _R_E_ARCSEC = {"SPH": 0.24, "ETD": 0.30, "LTD": 0.40, "IRR": 0.44}
 _R_E_SCATTER_DEX = 0.12
 _COMPANION_SHARE = 0.2
