@@ -14,7 +14,7 @@ from astropipe.morphology.rendering.galaxies import TRUTH, Galaxy, render
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.seeds import stream
 
-# Median half-light radii in arcsec and their scatter in dex: chosen to grow from spheroids to irregulars, within the range
+# Median half-light radii in arcsec and their scatter in dex: chosen to grow from spheroids to irregulars, in the range
 # of galaxies that HST resolves at I = 22 to 25.
 _R_E_ARCSEC = {"SPH": 0.24, "ETD": 0.30, "LTD": 0.40, "IRR": 0.44}
 _R_E_SCATTER_DEX = 0.12
