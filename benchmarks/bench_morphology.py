@@ -79,33 +79,17 @@ def by_majority(groups: NDArray[np.integer], true: NDArray[np.generic]) -> NDArr
 
 def simulated_part(encoder: Encoder, options: argparse.Namespace) -> None:
     """Purity, kept fraction, ARI and NMI of ours and of the published pipeline with the encoders that can be had."""
-    rows = []
-    sets = {f"{level:g}": simulated(SETS, level) for level in LEVELS}
-    sets[f"{_COSMOS[0]:g} to {_COSMOS[-1]:g}"] = joined([sets[f"{level:g}"] for level in _COSMOS])
-    for name, stamps in sets.items():
+    rows: list[list[str]] = []
+    sets = {level: simulated(SETS, level) for level in LEVELS}
+    known = {level: described(stamps) for level, stamps in sets.items()}
+    others = {level: contestants(level, sets[level], known[level]) for level in _COSMOS}
+    for level, stamps in sets.items():
         true = stamps.columns["morphology"].astype(str)
-        known = described(stamps)
-        result = own(known, encoder)
-        right = result.by_votes == true
-        rows.append(
-            [
-                name,
-                "ours",
-                f"{result.kept.mean():.2f} / {right[result.kept].mean():.3f}",
-                f"{purity_at(result.agreement, right, 0.53):.3f}",
-                f"{purity_at(result.agreement, right, 0.75):.3f}",
-                f"{kept_at(result.agreement, right, 0.95):.2f}",
-                f"{right.mean():.3f}",
-                f"{adjusted_rand_score(true, result.by_votes):.2f} / "
-                f"{normalized_mutual_info_score(true, result.by_votes):.2f}",
-                f"{named_right(result.groups, true, result.named.names):.2f}",
-            ]
-        )
-        if name.isdecimal() and float(name) < _COSMOS[0]:
-            continue
-        for contestant, features in contestants(name, stamps, known).items():
-            rows.append([name, contestant, *published_rule(features, true)])
-        rows.append([name, "a linear classifier told the classes of four fifths", *told_classes(known, true)])
+        rows += block(f"{level:g}", true, known[level], others.get(level, {}), encoder)
+    together = {name: np.concatenate([one[name] for one in others.values()]) for name in others[_COSMOS[0]]}
+    true = np.concatenate([sets[level].columns["morphology"].astype(str) for level in _COSMOS])
+    everything = describing.joined([known[level] for level in _COSMOS])
+    rows += block(f"{_COSMOS[0]:g} to {_COSMOS[-1]:g}", true, everything, together, encoder)
     head = ["S/N", "features and vote", "kept / purity", "purity at 53 %", "at 75 %", "kept at 95 % purity"]
     head += ["purity of all", "ARI / NMI", "groups named right"]
     note = (
@@ -113,14 +97,39 @@ def simulated_part(encoder: Encoder, options: argparse.Namespace) -> None:
         "groups are named by the majority of the truth, an upper bound. Its ARI and NMI are of four k-means clusters. "
         "The last row of each block is what the features permit: it is no vote, and knows classes."
     )
-    write_table("simulated", f"Galaxies drawn by GalSim, {len(sets['50'])} for each S/N", head, rows, note)
+    write_table("simulated", f"Galaxies drawn by GalSim, {len(sets[LEVELS[0]])} for each S/N", head, rows, note)
 
 
-def contestants(name: str, stamps: Stamps, known: describing.Described) -> dict[str, NDArray[np.float64]]:
+def block(
+    name: str,
+    true: NDArray[np.str_],
+    known: describing.Described,
+    others: dict[str, NDArray[np.float64]],
+    encoder: Encoder,
+) -> list[list[str]]:
+    """Return the rows of one set of galaxies."""
+    result = own(known, encoder)
+    right = result.by_votes == true
+    scores = (adjusted_rand_score(true, result.by_votes), normalized_mutual_info_score(true, result.by_votes))
+    ours = [
+        f"{result.kept.mean():.2f} / {right[result.kept].mean():.3f}",
+        f"{purity_at(result.agreement, right, 0.53):.3f}",
+        f"{purity_at(result.agreement, right, 0.75):.3f}",
+        f"{kept_at(result.agreement, right, 0.95):.2f}",
+        f"{right.mean():.3f}",
+        f"{scores[0]:.2f} / {scores[1]:.2f}",
+        f"{named_right(result.groups, true, result.named.names):.2f}",
+    ]
+    rows = [[name, "ours", *ours]]
+    rows += [[name, contestant, *published_rule(features, true)] for contestant, features in others.items()]
+    return [*rows, [name, "a linear classifier told the classes of four fifths", *told_classes(known, true)]]
+
+
+def contestants(level: float, stamps: Stamps, known: describing.Described) -> dict[str, NDArray[np.float64]]:
     """Return features for the published rule; those of others, which take minutes, are kept."""
     features = {"our embedding, published rule": known.encoded.embedding.astype(np.float64)}
     for label, encoder in (("EfficientNet-Lite0 of polar strips", "efficientnet-lite0"), ("harmonics", "harmonics")):
-        path = SETS / f"features-{encoder}-{name.replace(' ', '-')}.npy"
+        path = SETS / f"features-{encoder}-{level:g}.npy"
         try:
             if not path.exists():
                 np.save(path, described(stamps, encoder).encoded.features)

@@ -80,7 +80,7 @@ def describe(
         places = [slice(start, start + _TOGETHER) for start in range(0, len(stamps), _TOGETHER)]
         with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
             parts = list(pool.map(lambda place: describe(stamps.rows(place), encode_stamps, measure_stamps), places))
-        return _joined(parts)
+        return joined(parts)
     measures = measure_stamps(stamps)
     flags = stamps.flags | measures.flags
     r50_px = measures["r50"]
@@ -106,7 +106,8 @@ def one_thread_each() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _joined(parts: Sequence[Described]) -> Described:
+def joined(parts: Sequence[Described]) -> Described:
+    """Return what is known of several sets of galaxies as of one."""
     names = ("features", "embedding", "probabilities", "truths")
     return Described(
         join_measures([part.measures for part in parts]),
