@@ -68,6 +68,9 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 	cp "$(RESULTS)/nbody/cold-starts/outcome-map.png" docs/figures/outcome-map.png
 	cp "$(RESULTS)/nbody/pythagorean/orbits.png" docs/figures/pythagorean.png
 	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
+	cp "$(RESULTS)/morphology/simulated-galaxies/class-mosaic.png" docs/figures/galaxies-simulated.png
+	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png
+	cp "$(RESULTS)/morphology/hubble-deep-field/class-mosaic.png" docs/figures/galaxies-hubble.png
 	cp "$(RESULTS)/inference/w0wa-desi-dr2-cmb/triangle.png" docs/figures/w0wa-triangle.png
 
 bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
