@@ -94,7 +94,7 @@ class ClassifyConfig(Section):
     sample_fraction: float = Field(0.7, gt=0, le=1, description="share of the galaxies that a clustering sees")
     feature_fraction: float = Field(0.85, gt=0, le=1, description="share of the components that a clustering sees")
     min_agreement: float = Field(
-        0.8, ge=0, le=1, description="agreement of the votes on the class from which a galaxy is kept"
+        0.6, ge=0, le=1, description="agreement of the votes on the class from which a galaxy is kept"
     )
     keep_fraction: float | None = Field(
         None, gt=0, le=1, description="share of the galaxies to keep, in place of min_agreement"

@@ -31,7 +31,7 @@ class Settings:
     n_components: int = 20
     sample_fraction: float = 0.7
     feature_fraction: float = 0.85
-    min_agreement: float = 0.8
+    min_agreement: float = 0.6
     keep_fraction: float | None = None
     min_probability: float = 0.5
 
@@ -131,7 +131,7 @@ def classify(
         kept = keep(agreement, threshold=max(settings.min_agreement, 1e-9))
     else:
         kept = keep(agreement, fraction=settings.keep_fraction) & told
-    head = _second_step(embedding[usable], labels, kept, reference)
+    head = _second_step(embedding[usable], labels, agreement, reference)
     probabilities = np.full((n_usable, len(CLASSES)), np.nan)
     morphology, step = np.where(kept, labels, UNCLASSIFIED), np.where(kept, 1, 0)
     if head is not None:
@@ -206,9 +206,20 @@ def _named(
 
 
 def _second_step(
-    embedding: NDArray[np.floating], labels: NDArray[np.str_], kept: NDArray[np.bool_], reference: Reference
+    embedding: NDArray[np.floating],
+    labels: NDArray[np.str_],
+    agreement: NDArray[np.floating],
+    reference: Reference,
 ) -> Head | None:
-    head = fit_head(embedding[kept], labels[kept])
+    """Return a classifier that learned from the half of each class on which most votes agree.
+
+    Of each class: where one is mixed up with another, none of its galaxies may be kept, and yet it is there.
+    """
+    taught = np.zeros(len(labels), dtype=bool)
+    for name in CLASSES:
+        members = np.flatnonzero(labels == name)
+        taught[members[np.argsort(-agreement[members], kind="stable")][: -(-len(members) // 2)]] = True
+    head = fit_head(embedding[taught], labels[taught])
     if head is None or reference.embedding.shape[1] != embedding.shape[1]:
         return head
     return calibrated(head, reference.embedding, reference.classes)

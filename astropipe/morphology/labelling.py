@@ -1,6 +1,6 @@
 """The second step: galaxies on which the votes did not agree get a class from those on which they did.
 
-A linear classifier on the features of the frozen encoder learns from the galaxies that were kept. Those are the easy
+A linear classifier on the features of the frozen encoder learns from those of the best agreement. They are the easy
 ones, so that its probabilities are too sure of themselves for the rest: a temperature (Guo et al. 2017) mends that on
 rendered galaxies, whose class is known and of which none was picked for being easy.
 """

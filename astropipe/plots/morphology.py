@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 
@@ -206,6 +207,9 @@ def physical_order(artifacts: Sequence[Artifact]) -> Figure:
         ]
         axes.text(0.98, 0.03, "\n".join(tests), transform=axes.transAxes, ha="right", va="bottom", fontsize=7)
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize=8, title="class, median", title_fontsize=8, loc="upper left")
         axes.set_ylabel("share of galaxies below")
     index, size = figure.axes
