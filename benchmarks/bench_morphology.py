@@ -30,8 +30,10 @@ from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.classification import Classified, Settings, classify
 from astropipe.morphology.encoder_artifact import Encoder
 from astropipe.morphology.evaluation import kept_at, named_right, purity_at
+from astropipe.morphology.measures import measure
 from astropipe.morphology.paper.pipeline import PaperSettings, group_features
 from astropipe.morphology.reduction import fit_reduction
+from astropipe.morphology.rendering.survey import Survey, simulate
 from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.voting import Consensus, consensus
 from astropipe.runtime.errors import MissingDependencyError
@@ -255,7 +257,9 @@ def speed_part(encoder: Encoder, options: argparse.Namespace) -> None:
     known = described(stamps.rows(slice(0, 64)))
     for name, work in (
         ("measure, encode and vote", lambda: own(described(stamps), encoder)),
+        ("measure", lambda: measure(stamps)),
         ("encode", lambda: described_without_measures(stamps, known)),
+        ("render, with noise", lambda: simulate(Survey(), 0, 0, len(stamps))),
     ):
         begin, cpu = time.perf_counter(), time.process_time()
         work()

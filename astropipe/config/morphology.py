@@ -74,7 +74,7 @@ class EncodeConfig(Section):
         "astropipe",
     )
     measures: Literal["fast", "statmorph"] = Field(
-        "fast", description="by what structural parameters are measured; statmorph takes 0.3 s a galaxy"
+        "fast", description="by what structural parameters are measured; statmorph is much slower"
     )
     features: bool = Field(False, description="write the output of the encoder before the embedding, for probes")
 

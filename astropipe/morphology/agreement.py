@@ -1,77 +1,11 @@
-"""What a vote says of classes: votes and agreement of each object, which objects to keep, and how pure they are."""
+"""Which objects to keep by the agreement of their votes, and how pure they are."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.morphology.classes import CLASSES, UNCLASSIFIED
-from astropipe.runtime.errors import InputError, UsageError
-
-
-def class_votes(
-    votes: NDArray[np.floating], names: Sequence[str], classes: Sequence[str] = CLASSES
-) -> NDArray[np.float32]:
-    """Sum votes for groups to votes for classes.
-
-    Parameters
-    ----------
-    votes : ndarray, shape (n, n_groups)
-        `Consensus.votes`.
-    names : sequence of str
-        Class of each group; `UNCLASSIFIED` has none.
-    classes : sequence of str
-        The classes.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_classes)
-        Rows sum to 1 less the votes for groups without a class.
-
-    Raises
-    ------
-    InputError
-        If there are more or fewer names than groups, or a name is not a class.
-    """
-    if len(names) != votes.shape[1]:
-        raise InputError(f"{len(names)} names for {votes.shape[1]} groups; give each group one")
-    unknown = sorted(set(names) - set(classes) - {UNCLASSIFIED})
-    if unknown:
-        raise InputError(f"groups are named {', '.join(unknown)}; the names are {', '.join(classes)}, {UNCLASSIFIED}")
-    of_class = np.array([[name == each for each in classes] for name in names], dtype=np.float32)
-    return np.asarray(votes @ of_class.reshape(len(names), len(classes)), dtype=np.float32)
-
-
-def classify(
-    votes: NDArray[np.floating], names: Sequence[str], classes: Sequence[str] = CLASSES
-) -> tuple[NDArray[np.str_], NDArray[np.float32]]:
-    """Give each object the class with most votes.
-
-    Parameters
-    ----------
-    votes, names, classes
-        See `class_votes`.
-
-    Returns
-    -------
-    labels : ndarray of str, shape (n,)
-        Class; `UNCLASSIFIED` where the group with most votes has none.
-    agreement : ndarray of float32, shape (n,)
-        The largest vote for a class. It is higher than that for a group, as objects between two groups of one class
-        are sure of their class.
-
-    Raises
-    ------
-    InputError
-        See `class_votes`.
-    """
-    by_class = class_votes(votes, names, classes)
-    labels = np.array(classes, dtype=object)[by_class.argmax(axis=1)]
-    no_class = np.array([name == UNCLASSIFIED for name in names])
-    labels[no_class[votes.argmax(axis=1)]] = UNCLASSIFIED
-    return labels.astype(str), by_class.max(axis=1)
+from astropipe.runtime.errors import UsageError
 
 
 def keep(

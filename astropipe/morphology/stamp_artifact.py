@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import open_artifact
 from astropipe.artifacts.reader import reading
+from astropipe.artifacts.rounding import rounded
 from astropipe.artifacts.writer import ArtifactWriter
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.errors import ArtifactError
@@ -47,7 +48,7 @@ class StampWriter:
 
     def add(self, stamps: Stamps, files: Sequence[str] | None = None) -> None:
         """Append stamps, with the file of each where there is one."""
-        self._artifact.append(self._images, _rounded(stamps.images))
+        self._artifact.append(self._images, rounded(stamps.images, _BITS))
         self._artifact.append(self._masks, stamps.masks)
         columns = known_columns(stamps, files) | {
             "pixel_scale": stamps.pixel_scale_arcsec,
@@ -63,12 +64,6 @@ class StampWriter:
         for name in ("pixel_scale", "psf_fwhm"):
             table[name] = table[name] * u.arcsec
         self._artifact.write_table(table)
-
-
-def _rounded(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    drop = 23 - _BITS
-    whole = np.ascontiguousarray(values).view(np.uint32) + np.uint32(1 << (drop - 1))
-    return (whole & np.uint32(~((1 << drop) - 1) & 0xFFFFFFFF)).view(np.float32)
 
 
 def known_columns(stamps: Stamps, files: Sequence[str] | None) -> dict[str, NDArray[Any]]:

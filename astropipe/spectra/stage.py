@@ -15,6 +15,7 @@ from astropy.table import QTable
 from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
+from astropipe.artifacts.rounding import rounded
 from astropipe.config.spectra import EvaluateConfig, PredictConfig, SimulateConfig, TrainConfig
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InputError, InterruptedRunError, UsageError
@@ -103,20 +104,13 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
                 raise InterruptedRunError("interrupted; simulations have no checkpoint: run again with --force")
             place = slice(done, done + len(truth))
             # To 1 in 8,000 and 1 in 250, far below the noise: what is rounded compresses, and a survey is large.
-            flux[place], ivar[place] = _rounded(recorded.flux, 12), _rounded(recorded.ivar, 7)
+            flux[place], ivar[place] = rounded(recorded.flux, 12), rounded(recorded.ivar, 7)
             mask[place] = recorded.mask
             stars.append(truth)
             done = place.stop
             reporter.update(done)
         artifact.write_table(_truth_table(stars, rows.start))
     return f"{n} simulated spectra"
-
-
-def _rounded(values: NDArray[np.float32], bits: int) -> NDArray[np.float32]:
-    """Round to a number of bits after the leading one."""
-    drop = 23 - bits
-    whole = values.view(np.uint32) + np.uint32(1 << (drop - 1))
-    return (whole & np.uint32(~((1 << drop) - 1) & 0xFFFFFFFF)).view(np.float32)
 
 
 def _emulator_file(name: str | None) -> Path:

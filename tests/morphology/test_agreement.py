@@ -5,29 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from astropipe.morphology.agreement import agreement_curve, class_votes, classify, keep
-from astropipe.runtime.errors import InputError, UsageError
+from astropipe.morphology.agreement import agreement_curve, keep
+from astropipe.runtime.errors import UsageError
 
 VOTES = np.array([[0.6, 0.1, 0.3, 0.0], [0.3, 0.1, 0.25, 0.35], [0.0, 0.4, 0.35, 0.25]], dtype=np.float32)
 NAMES = ["SPH", "LTD", "SPH", "UNC"]
-
-
-def test_class_votes_are_sums_over_the_groups_of_a_class():
-    expected = [[0.9, 0.0, 0.1, 0.0], [0.55, 0.0, 0.1, 0.0], [0.35, 0.0, 0.4, 0.0]]
-    np.testing.assert_allclose(class_votes(VOTES, NAMES), expected, atol=1e-6)
-
-
-def test_an_object_of_a_group_without_a_class_has_none():
-    labels, agreement = classify(VOTES, NAMES)
-    assert labels.tolist() == ["SPH", "UNC", "LTD"]
-    np.testing.assert_allclose(agreement, [0.9, 0.55, 0.4], atol=1e-6)
-
-
-def test_names_must_fit_the_groups():
-    with pytest.raises(InputError, match="3 names for 4 groups"):
-        class_votes(VOTES, NAMES[:3])
-    with pytest.raises(InputError, match="named Sb"):
-        class_votes(VOTES, ["SPH", "Sb", "SPH", "UNC"])
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.53, 0.75, 1.0])

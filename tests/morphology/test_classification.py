@@ -60,6 +60,14 @@ def test_names_of_a_user_hold():
     assert (result.by_votes[(result.groups == 0) & (result.agreement > 0.9)] == "IRR").all()
 
 
+def test_galaxies_of_a_group_without_a_class_are_not_kept():
+    embedding, values, _ = _galaxies(500, 5)
+    result = classify(embedding, values, _reference(), Settings(n_runs=10), names={0: "UNC"})
+    members = result.groups == 0
+    assert (result.by_votes[members] == "UNC").all() and not result.kept[members].any()
+    assert (result.agreement[members] == 0.0).all()
+
+
 def test_a_reference_of_another_encoder_names_by_measurements_alone():
     embedding, values, true = _galaxies(600, 6)
     known = _reference()
