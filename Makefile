@@ -81,7 +81,7 @@ bench-spectra: $(READY) ## coverage, precision, masks, velocities, strange spect
 	$(BIN)/python benchmarks/bench_spectra.py
 	$(BIN)/python benchmarks/insert_tables.py
 
-# RRNet and StarNet, one network of each group of labels; the published ensemble has six of them.
+# RRNet and StarNet as published: six networks of each group of labels.
 BASELINES := results-baselines
 $(BASELINES)/survey.h5: astropipe/weights/spectra-emulator.h5 | $(READY)
 	$(BIN)/astropipe spectra simulate --seed 101 --output $@ --force --set spectra.simulate.n_spectra=11200 \
@@ -90,9 +90,9 @@ $(BASELINES)/survey.h5: astropipe/weights/spectra-emulator.h5 | $(READY)
 
 $(BASELINES)/%.h5: $(BASELINES)/survey.h5
 	$(BIN)/astropipe spectra train $< --seed 1 --output $@ --resume --force \
-	  --set spectra.train.model=$* --set spectra.train.network.members=1
+	  --set spectra.train.model=$* --set spectra.train.network.precision=bfloat16
 
-bench-spectra-networks: $(BASELINES)/rrnet.h5 $(BASELINES)/starnet.h5 ## train RRNet and StarNet (two hours) and compare
+bench-spectra-networks: $(BASELINES)/rrnet.h5 $(BASELINES)/starnet.h5 ## train RRNet and StarNet (three hours) and compare
 	$(BIN)/python benchmarks/bench_spectra.py --parts networks --networks $^
 	$(BIN)/python benchmarks/insert_tables.py
 

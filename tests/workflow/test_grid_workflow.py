@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_workflow import ROOT, job_counts, snakemake
+from running import ROOT, job_counts, snakemake
 
 from astropipe.artifacts import open_artifact
 from astropipe.config import load

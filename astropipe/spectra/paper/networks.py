@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from astropipe.spectra.paper.preprocessing import N_PIXELS
 
@@ -21,17 +22,41 @@ _SUB_BAND = 360
 _DROPOUT = 0.3
 
 
+class _Convolution(nn.Conv1d):
+    """A convolution of spectra whose channels come last, shape (n, pixels, channels), as a product of matrices.
+
+    For so few channels this takes half the time of the convolution of torch on a CPU, forward and backward.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, width: int) -> None:
+        super().__init__(channels_in, channels_out, width, padding=width // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        reach, n_pixels = self.kernel_size[0] // 2, x.shape[1]
+        if reach:
+            padded = functional.pad(x, (0, 0, reach, reach))
+            x = torch.cat([padded[:, i : i + n_pixels] for i in range(2 * reach + 1)], dim=2)
+        return functional.linear(x, self.weight.transpose(1, 2).flatten(1), self.bias)
+
+
+class _Pool(nn.Module):
+    """Mean of every two pixels, the channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 0.5 * (x[:, 0::2] + x[:, 1::2])
+
+
 class _Residual(nn.Module):
     """Two convolutions of width 3 beside a convolution of width 1."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            nn.Conv1d(channels_in, channels_out, 3, padding=1),
+            _Convolution(channels_in, channels_out, 3),
             nn.ReLU(),
-            nn.Conv1d(channels_out, channels_out, 3, padding=1),
+            _Convolution(channels_out, channels_out, 3),
         )
-        self.shortcut = nn.Conv1d(channels_in, channels_out, 1)
+        self.shortcut = _Convolution(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.path(x) + self.shortcut(x)
@@ -74,15 +99,14 @@ class RRNet(nn.Module):
         channels = (1, *_CHANNELS)
         blocks: list[nn.Module] = []
         for before, after in pairwise(channels):
-            blocks += [_Residual(before, after), nn.AvgPool1d(2)]
+            blocks += [_Residual(before, after), _Pool()]
         self.residual = nn.Sequential(*blocks, nn.ReLU())
         self.recurrent = nn.RNN(_SUB_BAND, _SUB_BAND, batch_first=True)
         self.head = _Head(_CHANNELS[-1] * N_PIXELS // 2 ** len(_CHANNELS), n_labels)
 
     def forward(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the labels, all standardised."""
-        features = self.residual(spectra[:, None, :])
-        bands = features.transpose(1, 2).reshape(len(spectra), -1, _SUB_BAND)
+        bands = self.residual(spectra[:, :, None]).reshape(len(spectra), -1, _SUB_BAND)
         states, _ = self.recurrent(bands)
         return self.head(states.flatten(1))
 
@@ -96,14 +120,16 @@ class StarNet(nn.Module):
     def __init__(self, n_labels: int) -> None:
         super().__init__()
         self.convolutions = nn.Sequential(
-            *(nn.Conv1d(1, 4, 3, padding=1), nn.ReLU()),
-            *(nn.Conv1d(4, 16, 3, padding=1), nn.ReLU(), nn.MaxPool1d(4)),
+            *(_Convolution(1, 4, 3), nn.ReLU()),
+            *(_Convolution(4, 16, 3), nn.ReLU()),
         )
         self.head = _Head(16 * N_PIXELS // 4, n_labels)
 
     def forward(self, spectra: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the labels, all standardised."""
-        return self.head(self.convolutions(spectra[:, None, :]).flatten(1))
+        features = self.convolutions(spectra[:, :, None])
+        brightest = features.unflatten(1, (-1, 4)).amax(dim=2)
+        return self.head(brightest.transpose(1, 2).flatten(1))
 
 
 def gaussian_nll(truth: Tensor, mean: Tensor, variance: Tensor) -> Tensor:

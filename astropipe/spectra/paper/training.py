@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -46,6 +47,8 @@ class Schedule:
         See there, and the epoch from which noise is added.
     validation_share : float
         Share of the spectra that is set aside.
+    precision : {"float32", "bfloat16"}
+        Of the products of matrices while learning; the second takes half the time on processors that have it.
     """
 
     members: int = 6
@@ -55,6 +58,7 @@ class Schedule:
     epochs_per_rate: int = 10
     noise_from: int = 6
     validation_share: float = 0.1
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True)
@@ -200,8 +204,9 @@ class _Member:
             spectra = x[rows]
             if self.epoch + 1 >= self.schedule.noise_from:
                 spectra = with_training_noise(spectra, generator)
-            mean, variance = self.network(spectra.to(self.device))
-            loss = gaussian_nll(y[rows].to(self.device), mean, variance)
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.schedule.precision == "bfloat16"):
+                mean, variance = self.network(spectra.to(self.device))
+            loss = gaussian_nll(y[rows].to(self.device), mean.float(), variance.float())
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()
