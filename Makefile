@@ -105,7 +105,8 @@ bench-morphology: $(VENV)/.morphology-peers ## classes of galaxies beside the pu
 	$(BIN)/python benchmarks/insert_tables.py
 
 encoder: $(READY) ## train the encoder of galaxies that comes with astropipe again (an hour)
-	$(BIN)/astropipe morphology train --seed 1 --resume --force --output astropipe/weights/galaxy-encoder.h5
+	$(BIN)/astropipe morphology train --seed 1 --resume --force --set morphology.train.precision=bfloat16 \
+	  --output astropipe/weights/galaxy-encoder.h5
 
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra

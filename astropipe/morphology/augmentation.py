@@ -7,6 +7,7 @@ correlation, loses a part, and stretches it as surveys and picture-makers do.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 
@@ -43,7 +44,10 @@ def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Gener
         See `astropipe.morphology.standard.stretched`.
     """
     n = len(images)
-    r50 = size / (2 * RADII_IN_VIEW) / log_uniform(n, 0.65, 1.4, rng)
+    look = _look(n, rng)
+    # A picture is scaled by the radius that one measures in it: its stretch lifts the faint outer parts.
+    apparent = torch.where(look.linear, r50_px, _radius_in_picture(images, r50_px, look))
+    r50 = size / (2 * RADII_IN_VIEW) / log_uniform(n, 0.7, 1.4, rng) * r50_px / apparent
     scale = r50_px / r50
     shift = torch.randn(n, 2, generator=rng) * (0.06 * r50_px)[:, None]
     seen = (
@@ -58,8 +62,57 @@ def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Gener
         * (scale**2)[:, None, None]
     )
     seen = seen + _companions(images, r50_px, r50, size, rng)
-    seen = _recorded(seen, r50, size, rng)
-    return _displayed(*seen, rng)
+    return _displayed(_recorded(seen, r50, look, rng), r50, look, rng)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How galaxies are recorded and shown; each a tensor of shape (n,).
+
+    `snr` is the signal-to-noise ratio inside the half-light radius; `softening` that of the stretch, in units of that
+    of `standard`. `linear` ones are stamps. The others are pictures, whose sky may be cut at black and whose core at
+    `white`, a share of the stretched peak.
+    """
+
+    snr: torch.Tensor
+    linear: torch.Tensor
+    softening: torch.Tensor
+    black: torch.Tensor
+    white: torch.Tensor
+
+    def sky_rms(self, r50: torch.Tensor) -> torch.Tensor:
+        """Return the noise of a pixel for galaxies of unit flux and given radii in pixels."""
+        return 0.5 / (self.snr * math.sqrt(math.pi) * r50)
+
+    def soft(self, r50: torch.Tensor) -> torch.Tensor:
+        """Return the brightness at which the stretch turns logarithmic."""
+        return SOFTENING_IN_SKY_RMS * self.softening * self.sky_rms(r50)
+
+
+def _look(n: int, rng: torch.Generator) -> _Look:
+    linear = torch.rand(n, generator=rng) < 0.5
+    softening = torch.where(linear, 1.0, log_uniform(n, 0.3, 30.0, rng))
+    black = torch.where(~linear & (torch.rand(n, generator=rng) < 0.4), 0.0, -1.0)
+    saturated = ~linear & (torch.rand(n, generator=rng) < 0.6)
+    white = torch.where(saturated, uniform(n, 0.45, 1.0, rng), 1.2)
+    return _Look(log_uniform(n, 20.0, 1000.0, rng), linear, softening, black, white)
+
+
+def _radius_in_picture(images: torch.Tensor, r50_px: torch.Tensor, look: _Look) -> torch.Tensor:
+    """Return the half-light radii in pixels that the galaxies have once stretched, shape (n,)."""
+    shown = _shown(images, look.soft(r50_px), look)
+    rows = images.shape[-1]
+    axis = torch.arange(rows) - (rows - 1) / 2
+    radius = torch.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
+    ring = torch.clamp(radius, max=rows / 2 - 0.5).to(torch.int64).flatten()
+    light = torch.zeros(len(images), rows // 2).index_add_(1, ring, shown.clamp(min=0).flatten(1)).cumsum(dim=1)
+    return 1.0 + (light < 0.5 * light[:, -1:]).sum(dim=1)
+
+
+def _shown(images: torch.Tensor, softening: torch.Tensor, look: _Look) -> torch.Tensor:
+    shown = stretched(images, softening)
+    shown = torch.minimum(torch.maximum(shown, look.black[:, None, None]), look.white[:, None, None])
+    return shown / torch.clamp(look.white, max=1.0)[:, None, None]
 
 
 def _companions(
@@ -77,11 +130,9 @@ def _companions(
     return beside * (light * scale**2)[:, None, None]
 
 
-def _recorded(
-    images: torch.Tensor, r50: torch.Tensor, size: int, rng: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return blurred images with noise, and the standard deviation of the noise of each."""
-    n = len(images)
+def _recorded(images: torch.Tensor, r50: torch.Tensor, look: _Look, rng: torch.Generator) -> torch.Tensor:
+    """Return blurred images with noise."""
+    n, size = len(images), images.shape[-1]
     k2 = torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size)[None, :] ** 2
     sigma = (log_uniform(n, 0.06, 1.2, rng) * r50 / 2.355)[:, None, None]
     exponent = torch.where(torch.rand(n, generator=rng) < 0.5, 1.0, 5 / 6)[:, None, None]
@@ -91,31 +142,17 @@ def _recorded(
     colour = torch.exp(-2 * math.pi**2 * correlation**2 * k2)
     noise = torch.fft.irfft2(torch.fft.rfft2(torch.randn(n, size, size, generator=rng)) * colour, s=(size, size))
     noise = noise / noise.std(dim=(1, 2), keepdim=True)
-    snr = log_uniform(n, 12.0, 1000.0, rng)
-    sky_rms = 0.5 / (snr * math.sqrt(math.pi) * r50)
+    sky_rms = look.sky_rms(r50)[:, None, None]
     blurred = torch.fft.irfft2(torch.fft.rfft2(images) * blur, s=(size, size))
     # Photons of the galaxy itself make noise too where it is much brighter than the sky.
-    photons = torch.clamp(blurred, min=0.0) * (sky_rms / log_uniform(n, 3.0, 300.0, rng))[:, None, None]
-    level = torch.sqrt(sky_rms[:, None, None] ** 2 + photons)
-    offset = (0.15 * torch.randn(n, generator=rng) * sky_rms)[:, None, None]
-    return blurred + level * noise + offset, sky_rms
+    photons = torch.clamp(blurred, min=0.0) * sky_rms / log_uniform(n, 3.0, 300.0, rng)[:, None, None]
+    offset = 0.15 * torch.randn(n, generator=rng)[:, None, None] * sky_rms
+    return blurred + torch.sqrt(sky_rms**2 + photons) * noise + offset
 
 
-def _displayed(images: torch.Tensor, sky_rms: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
-    """Return images stretched by arcsinh of the noise, or anything between that and a linear picture."""
-    n = len(images)
-    images = _holes(images, rng)
-    softening = (
-        sky_rms
-        * SOFTENING_IN_SKY_RMS
-        * torch.where(torch.rand(n, generator=rng) < 0.5, 1.0, log_uniform(n, 0.3, 30.0, rng))
-    )
-    shown = stretched(images, softening)
-    # Pictures: the sky cut at black, the core at white.
-    cut = torch.where(torch.rand(n, generator=rng) < 0.2, 0.0, -1.0)[:, None, None]
-    white = torch.where(torch.rand(n, generator=rng) < 0.35, uniform(n, 0.45, 1.0, rng), 1.2)[:, None, None]
-    bright = torch.clamp(white, max=1.0)
-    return torch.minimum(torch.maximum(shown, cut), white) / bright
+def _displayed(images: torch.Tensor, r50: torch.Tensor, look: _Look, rng: torch.Generator) -> torch.Tensor:
+    """Return images as the network sees stamps, or pictures stretched by anything between that and a linear scale."""
+    return _shown(_holes(images, rng), look.soft(r50), look)
 
 
 def _holes(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

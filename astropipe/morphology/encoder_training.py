@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
+from typing import Literal
 
 import numpy as np
 import torch
@@ -79,6 +80,8 @@ class TrainingSettings:
         Share of the target probability that is spread over all classes.
     invariance, spread, decorrelation : float
         Weights of the three terms of VICReg.
+    precision : {"float32", "bfloat16"}
+        Of the products of matrices; the second takes two thirds of the time on processors that have it.
     """
 
     steps: int = 2000
@@ -89,6 +92,7 @@ class TrainingSettings:
     invariance: float = 1.0
     spread: float = 1.0
     decorrelation: float = 0.02
+    precision: Literal["float32", "bfloat16"] = "float32"
 
 
 @dataclass(frozen=True)
@@ -253,7 +257,8 @@ def _loss(
 ) -> torch.Tensor:
     size = network.architecture.input_px
     pair = torch.cat([_views(library, chosen, size, rng) for _ in range(2)]).to(device)
-    embedding, logits, truths = network(pair)
+    with torch.autocast(device, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+        embedding, logits, truths = (read.float() for read in network(pair))
     twice = torch.cat((chosen, chosen))
     wanted = targets[twice].to(device)
     known = torch.isfinite(wanted)

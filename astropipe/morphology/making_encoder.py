@@ -25,7 +25,9 @@ _TOGETHER = 200
 def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
     """Train an encoder and write it; see `astropipe.morphology.stage.train`."""
     provenance = Provenance.of_run("morphology.train", config, run, citations=citations)
-    settings = TrainingSettings(steps=config.steps, batch=config.batch, learning_rate=config.learning_rate)
+    settings = TrainingSettings(
+        steps=config.steps, batch=config.batch, learning_rate=config.learning_rate, precision=config.precision
+    )
     with run.progress("render", config.n_galaxies, "galaxies") as reporter:
         library = render_library(config.n_galaxies, run.seed, threads=run.threads, progress=reporter.update)
     with run.progress("train", config.steps, "steps") as reporter:

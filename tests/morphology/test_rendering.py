@@ -8,7 +8,7 @@ from astropipe.morphology.rendering.galaxies import TRUTH, index_of_concentratio
 from astropipe.morphology.rendering.survey import Survey, convolved, simulate
 
 
-@pytest.mark.parametrize("n", [1.0, 2.5])
+@pytest.mark.parametrize("n", [1.0, 2.5, 4.0, 6.0])
 def test_the_growth_curve_of_a_sersic_profile_is_the_incomplete_gamma_function(n):
     # Graham & Driver (2005, eq. 2); b to the precision of the series of Ciotti & Bertin.
     r_e = 14.0
@@ -16,11 +16,23 @@ def test_the_growth_curve_of_a_sersic_profile_is_the_incomplete_gamma_function(n
     b = 2 * n - 1 / 3 + 4 / (405 * n) + 46 / (25515 * n**2)
     axis = np.arange(401) - 200
     radius = np.hypot(axis[:, None], axis[None, :])
-    for r in (7.0, 14.0, 35.0):
+    for r in (3.0, 7.0, 14.0, 35.0):
         inside, all_ = (image * np.clip(edge + 0.5 - radius, 0, 1) for edge in (r, 60.0))
         share = inside.sum() / all_.sum()
         wanted = gammainc(2 * n, b * (r / r_e) ** (1 / n)) / gammainc(2 * n, b * (60 / r_e) ** (1 / n))
         assert share == pytest.approx(wanted, rel=0.02)
+
+
+@pytest.mark.parametrize(("n", "r_e"), [(2.5, 10.0), (4.0, 10.0), (6.0, 16.0), (4.0, 1.0)])
+@pytest.mark.parametrize("axis_ratio", [1.0, 0.6])
+def test_cusps_are_integrated_over_pixels(n, r_e, axis_ratio):
+    image = components.sersic(components.plane(64, axis_ratio=axis_ratio), n, r_e)
+    b = 2 * n - 1 / 3 + 4 / (405 * n) + 46 / (25515 * n**2)
+    # An ellipse inside the central 2 x 2 pixels and one around them bound their share, by the growth curve.
+    wanted = gammainc(2 * n, b * (1.0 / r_e) ** (1 / n)), gammainc(2 * n, b * (np.sqrt(2) / axis_ratio / r_e) ** (1 / n))
+    total = image.sum() / gammainc(2 * n, b * (32.0 / r_e) ** (1 / n))
+    share = image[31:33, 31:33].sum() / total
+    assert wanted[0] * 0.98 < share < wanted[1] * 1.02
 
 
 def test_concentration_of_an_exponential_disk_and_of_a_de_vaucouleurs_profile():

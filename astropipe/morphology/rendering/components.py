@@ -5,6 +5,7 @@ All lengths are in pixels. Brightness is in any unit: whoever adds parts gives e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,10 @@ from scipy.special import expit, k1
 
 Grid = NDArray[np.float32]
 
-# The core of a pixel is not resolved: radii below this are softened, as the mean over a pixel would be.
+# Radii are softened by so much, in pixels or parts of them, where a profile would have a pole.
 _CORE_PX = 0.35
+# Cusps are integrated over the pixels about the centre: half the width of a block, and parts of each pixel in a row.
+_REFINED = ((8, 4), (2, 24))
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Plane:
         The same in polar coordinates; the angle in radians.
     axis_ratio : float
         Of the ellipses of equal radius.
+    turn, x0, y0, boxiness : float
+        See `plane`.
     """
 
     x: Grid
@@ -36,6 +41,10 @@ class Plane:
     radius: Grid
     angle: Grid
     axis_ratio: float
+    turn: float = 0.0
+    x0: float = 0.0
+    y0: float = 0.0
+    boxiness: float = 0.0
 
 
 def plane(
@@ -57,24 +66,61 @@ def plane(
         0 for ellipses; above, boxy, and below, disky ones (exponent 2 + boxiness).
     """
     axis = np.arange(size, dtype=np.float32) - (size - 1) / 2
-    dx, dy = axis[None, :] - np.float32(x0), axis[:, None] - np.float32(y0)
+    x, y = _along(axis - np.float32(x0), axis - np.float32(y0), axis_ratio, turn)
+    radius = _radius(x, y, boxiness, _CORE_PX)
+    return Plane(x, y, radius, np.arctan2(y, x), axis_ratio, turn, x0, y0, boxiness)
+
+
+def _along(columns: Grid, rows: Grid, axis_ratio: float, turn: float) -> tuple[Grid, Grid]:
+    """Return coordinates along the major axis, and across it divided by the axis ratio."""
+    dx, dy = columns[None, :], rows[:, None]
     cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
-    x, y = dx * cos + dy * sin, (dy * cos - dx * sin) / np.float32(axis_ratio)
-    if boxiness:
-        power = np.float32(2.0 + boxiness)
-        radius = (np.abs(x) ** power + np.abs(y) ** power + np.float32(_CORE_PX) ** power) ** (1 / power)
-    else:
-        radius = np.sqrt(x * x + y * y + np.float32(_CORE_PX**2))
-    angle = np.arctan2(y, x).astype(np.float32)
-    return Plane(x.astype(np.float32), y.astype(np.float32), radius.astype(np.float32), angle, axis_ratio)
+    across = (dy * cos - dx * sin) / np.float32(axis_ratio)
+    return dx * cos + dy * sin, np.asarray(across, dtype=np.float32)
+
+
+def _radius(x: Grid, y: Grid, boxiness: float, core_px: float) -> Grid:
+    if not boxiness:
+        return np.sqrt(x * x + y * y + np.float32(core_px**2))
+    power = np.float32(2.0 + boxiness)
+    total = np.abs(x) ** power + np.abs(y) ** power + np.float32(core_px) ** power
+    return np.asarray(total ** (1 / power), dtype=np.float32)
 
 
 def sersic(where: Plane, n: float, r_e: float) -> Grid:
     """Return a profile of Sersic (1963), with b_n of Ciotti & Bertin (1999, eq. 18), one at `r_e`."""
     b = 2 * n - 1 / 3 + 4 / (405 * n) + 46 / (25515 * n**2)
-    # Real spheroids have no light far out that a stamp would show as a pedestal: cut smoothly at 8 radii.
-    ratio = where.radius / np.float32(r_e)
-    return np.exp(-np.float32(b) * (ratio ** np.float32(1 / n) - 1) - (ratio / 8) ** 4).astype(np.float32)
+
+    def profile(radius: Grid) -> Grid:
+        # Real spheroids have no light far out that a stamp would show as a pedestal: cut smoothly at 8 radii.
+        ratio = radius / np.float32(r_e)
+        return np.exp(-np.float32(b) * (ratio ** np.float32(1 / n) - 1) - (ratio / 8) ** 4)
+
+    return _integrated(profile(where.radius), where, profile)
+
+
+def _integrated(image: Grid, where: Plane, profile: Callable[[Grid], Grid]) -> Grid:
+    """Replace the pixels about the centre of a profile by its means over them, in place."""
+    size = len(image)
+    for half, times in _REFINED:
+        columns, rows = (_block(centre, half, size) for centre in (where.x0, where.y0))
+        if not (len(columns) and len(rows)):
+            continue
+        parts_x, parts_y = (
+            ((np.arange(len(block) * times) + 0.5) / times + block.start - size / 2 - centre).astype(np.float32)
+            for block, centre in ((columns, where.x0), (rows, where.y0))
+        )
+        x, y = _along(parts_x, parts_y, where.axis_ratio, where.turn)
+        values = profile(_radius(x, y, where.boxiness, _CORE_PX / times))
+        means = values.reshape(len(rows), times, len(columns), times).mean(axis=(1, 3))
+        image[rows.start : rows.stop, columns.start : columns.stop] = means
+    return image
+
+
+def _block(centre: float, half: int, size: int) -> range:
+    """Return the pixels within `half` of a coordinate."""
+    first = round(centre + size / 2) - half
+    return range(max(first, 0), min(first + 2 * half, size))
 
 
 def exponential(where: Plane, scale: float, truncation: float = 5.0) -> Grid:

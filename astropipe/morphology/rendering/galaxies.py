@@ -8,7 +8,7 @@ bulge in a smooth disk; late-type disks (LTD) a disk with arms, bars, rings and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -127,9 +127,9 @@ def _spheroid(rng: np.random.Generator, size: int, r50_px: float, truth: dict[st
     n, q = rng.uniform(2.3, 6.5), 1 - 0.5 * rng.beta(1.3, 1.8)
     where = parts.plane(size, axis_ratio=q, boxiness=rng.normal(0.0, 0.15))
     image = _share(parts.sersic(where, n, r50_px * 1.1 / np.sqrt(q)), 1.0)
-    if rng.random() < 0.25:  # an isophotal twist, or a faint outer envelope
+    if rng.random() < 0.25:  # an isophotal twist, and more light far out
         outer = parts.plane(size, axis_ratio=min(1.0, q + 0.1), turn=rng.normal(0.0, 0.3))
-        image = image * 0.85 + _share(parts.sersic(outer, 1.5, r50_px * 2.2), 0.15)
+        image = image * 0.85 + _share(parts.sersic(outer, n, r50_px * 2.2), 0.15)
     truth |= {"sersic_index": n, "bulge_fraction": 1.0, "axis_ratio": q, "disturbance": 0.0}
     return image
 
@@ -223,7 +223,7 @@ def _late_disk(rng: np.random.Generator, size: int, r50_px: float, truth: dict[s
 
 
 def _mirrored(where: Plane) -> Plane:
-    return Plane(where.x, -where.y, where.radius, -where.angle, where.axis_ratio)
+    return replace(where, y=-where.y, angle=-where.angle)
 
 
 def _edge_on_disk(rng: np.random.Generator, size: int, r50_px: float, truth: dict[str, float]) -> Grid:
