@@ -29,6 +29,7 @@ from astropipe.morphology import describing
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.classification import Classified, Settings, classify
 from astropipe.morphology.encoder_artifact import Encoder
+from astropipe.morphology.encoding import View
 from astropipe.morphology.evaluation import kept_at, named_right, purity_at
 from astropipe.morphology.measures import measure
 from astropipe.morphology.paper.pipeline import PaperSettings, group_features
@@ -276,8 +277,9 @@ def speed_part(encoder: Encoder, options: argparse.Namespace) -> None:
 
 def described_without_measures(stamps: Stamps, known: describing.Described) -> None:
     """Encode stamps with radii that are known already."""
-    encode = describing.stamp_encoder(None)
-    encode(stamps, np.full(len(stamps), 8.0), np.ones(len(stamps), dtype=bool))
+    n, middle = len(stamps), (stamps.size - 1) / 2
+    view = View(np.full(n, 8.0), np.full((n, 2), middle), np.ones(n, dtype=bool))
+    describing.stamp_encoder(None)(stamps, view)
 
 
 def zoo_part(encoder: Encoder, options: argparse.Namespace) -> None:

@@ -117,14 +117,18 @@ class EvaluateConfig(Section):
 class TrainConfig(Section):
     """Settings of ``astropipe morphology train``: the encoder."""
 
-    n_galaxies: int = Field(60_000, ge=100, description="galaxies that are rendered to learn from")
-    steps: int = Field(4000, ge=1, description="batches")
+    n_galaxies: int = Field(50_000, ge=100, description="galaxies that are rendered to learn from")
+    steps: int = Field(3000, ge=1, description="batches")
     batch: int = Field(128, ge=8, description="galaxies of a batch, each seen twice")
     learning_rate: float = Field(1e-3, gt=0, description="highest rate of AdamW")
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="of matrix products while learning; bfloat16 is faster where the processor has it",
     )
+    n_stamps: int = Field(
+        40_000, ge=100, description="further galaxies, as stamps and pictures, from which the reader learns"
+    )
+    epochs: int = Field(30, ge=1, description="how often the reader sees all of them")
     n_reference: int = Field(
         2000, ge=100, description="further galaxies whose measurements are kept, to name groups and calibrate by"
     )

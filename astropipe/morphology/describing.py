@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, Reference, read_encoder
-from astropipe.morphology.encoding import Encoded, encode, encode_by_harmonics, featured
+from astropipe.morphology.encoding import Encoded, View, encode, encode_by_harmonics, featured, see
 from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
 from astropipe.morphology.measure_columns import Measures, join_measures
 from astropipe.morphology.measures import measure
@@ -34,7 +34,7 @@ STRETCHED_RADIUS = 1.3
 _TOGETHER = 64
 _OF_OTHERS = ("efficientnet-lite0", "harmonics")
 
-EncodeStamps = Callable[[Stamps, NDArray[np.floating], NDArray[np.bool_]], Encoded]
+EncodeStamps = Callable[[Stamps, View], Encoded]
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,22 @@ def describe(
             parts = list(pool.map(lambda place: describe(stamps.rows(place), encode_stamps, measure_stamps), places))
         return joined(parts)
     measures = measure_stamps(stamps)
+    rows, view, flags = viewed(stamps, measures)
+    return Described(measures, _spread(encode_stamps(stamps.rows(rows), view), rows, len(stamps)), flags)
+
+
+def viewed(stamps: Stamps, measures: Measures) -> tuple[NDArray[np.intp], View, NDArray[np.int64]]:
+    """Say which galaxies show a shape and how to look at them, from their measurements.
+
+    Returns
+    -------
+    rows : ndarray of int, shape (m,)
+        Places of those that show one.
+    view : View
+        Of these m.
+    flags : ndarray of int64, shape (n,)
+        Of stamps, measurements and size.
+    """
     flags = stamps.flags | measures.flags
     r50_px = measures["r50"]
     linear = (flags & int(GalaxyFlag.STRETCHED)) == 0
@@ -89,8 +105,11 @@ def describe(
         tiny = r50_px < _LEAST_R50_PX
     flags = flags | np.where(tiny, int(GalaxyFlag.TINY), 0)
     rows = np.flatnonzero(((flags & int(UNUSABLE)) == 0) & np.isfinite(r50_px) & ~tiny)
-    radii = np.where(linear, r50_px, r50_px / STRETCHED_RADIUS)[rows]
-    return Described(measures, _spread(encode_stamps(stamps.rows(rows), radii, linear[rows]), rows, len(stamps)), flags)
+    r50_px = np.where(linear, r50_px, r50_px / STRETCHED_RADIUS)
+    middle, reach = (stamps.size - 1) / 2, stamps.size / 8
+    centre = np.column_stack((measures["x_centre"], measures["y_centre"]))
+    centre = np.clip(np.where(np.isfinite(centre), centre, middle), middle - reach, middle + reach)
+    return rows, View(r50_px[rows], centre[rows], linear[rows]), flags
 
 
 @contextmanager
@@ -160,7 +179,7 @@ def stamp_encoder(name: str | None) -> EncodeStamps:
         If a library that it needs is not installed.
     """
     if name == "harmonics":
-        return lambda stamps, r50_px, _: encode_by_harmonics(stamps, r50_px)
+        return lambda stamps, view: encode_by_harmonics(stamps, view.r50_px)
     encoder = own_encoder(name)
     return _published_encoder(str(name)) if encoder is None else encode_by(encoder)
 
@@ -202,7 +221,7 @@ def _published_encoder(name: str) -> EncodeStamps:
         settings = PaperSettings(encoder="efficientnet-lite0", denoiser_steps=0)
     encode_strips = make_encoder(settings)
 
-    def encode_stamps(stamps: Stamps, r50_px: NDArray[np.floating], linear: NDArray[np.bool_]) -> Encoded:
+    def encode_stamps(stamps: Stamps, view: View) -> Encoded:
         images = np.where(stamps.masks, np.float32(0.0), stamps.images)
         return featured(np.asarray(encode_strips(paper_strips(images, settings)), dtype=np.float32))
 
@@ -212,15 +231,9 @@ def _published_encoder(name: str) -> EncodeStamps:
 def encode_by(encoder: Encoder) -> EncodeStamps:
     """Return what encodes stamps with an encoder of this package."""
 
-    def encode_stamps(stamps: Stamps, r50_px: NDArray[np.floating], linear: NDArray[np.bool_]) -> Encoded:
-        return encode(
-            encoder.network,
-            stamps,
-            r50_px,
-            linear,
-            truth_mean=encoder.truth_mean,
-            truth_std=encoder.truth_std,
-        )
+    def encode_stamps(stamps: Stamps, view: View) -> Encoded:
+        seen = see(encoder.network, stamps, view)
+        return encode(seen, encoder.reader, truth_mean=encoder.truth_mean, truth_std=encoder.truth_std)
 
     return encode_stamps
 

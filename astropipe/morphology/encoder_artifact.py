@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.morphology.classes import CLASSES
-from astropipe.morphology.encoder_training import Trained, TrainingSettings
+from astropipe.morphology.encoder_training import TrainingSettings
 from astropipe.morphology.network import Architecture, ConvNeXt
+from astropipe.morphology.reader import Reader, ReaderSizes
 from astropipe.runtime.errors import InputError
 
 SHIPPED = "galaxy-encoder.h5"
@@ -53,6 +54,8 @@ class Encoder:
     ----------
     network : ConvNeXt
         In evaluation mode.
+    reader : Reader
+        Reads what the network and the rings say.
     truth_mean, truth_std : ndarray, shape (truths,)
         By which truths were standardised.
     reference : Reference or None
@@ -60,6 +63,7 @@ class Encoder:
     """
 
     network: ConvNeXt
+    reader: Reader
     truth_mean: NDArray[np.float32]
     truth_std: NDArray[np.float32]
     reference: Reference | None = None
@@ -67,7 +71,7 @@ class Encoder:
 
 def write_encoder(
     output: Path,
-    trained: Trained,
+    encoder: Encoder,
     reference: Reference,
     scores: Sequence[tuple[str, float, str]],
     settings: TrainingSettings,
@@ -76,22 +80,22 @@ def write_encoder(
     provenance: Provenance,
 ) -> None:
     """Write an ``encoder`` artifact."""
-    network = trained.network
-    state = network.state_dict()
+    modules: dict[str, torch.nn.Module] = {"network": encoder.network, "reader": encoder.reader}
     with create_artifact(output, "encoder", title="Encoder of galaxies", provenance=provenance) as new:
         new.write_table(Table(rows=list(scores), names=("measure", "value", "unit")))
-        for name, value in state.items():
-            new.write_array(f"weights/{name}", value.numpy().astype(np.float16))
-        new.write_array("weights/truth_mean", trained.truth_mean)
-        new.write_array("weights/truth_std", trained.truth_std)
+        for kind, module in modules.items():
+            for name, value in module.state_dict().items():
+                new.write_array(f"weights/{kind}.{name}", value.numpy().astype(np.float16))
+        new.write_array("weights/truth_mean", encoder.truth_mean)
+        new.write_array("weights/truth_std", encoder.truth_std)
         new.write_array("weights/reference_embedding", reference.embedding.astype(np.float16))
         new.write_array("weights/reference_values", reference.values.astype(np.float32))
         places = np.array([CLASSES.index(name) for name in reference.classes], dtype=np.float32)
         new.write_array("weights/reference_classes", places)
         described = {
-            "kind": "ConvNeXt",
-            "sizes": asdict(network.architecture),
-            "weights": list(state),
+            "kind": "ConvNeXt and reader",
+            "network": asdict(encoder.network.architecture),
+            "reader": asdict(encoder.reader.sizes),
             "quantities": list(reference.quantities),
         }
         new.write_text("architecture", json.dumps(described))
@@ -100,7 +104,7 @@ def write_encoder(
         )
         domain = {
             "half-light radius over the full width of the PSF": [0.5, 7.0],
-            "signal-to-noise ratio inside the half-light radius": [12.0, 1000.0],
+            "signal-to-noise ratio inside the half-light radius": [20.0, 600.0],
         }
         new.write_text("domain", json.dumps(domain))
 
@@ -117,15 +121,14 @@ def read_encoder(path: Path) -> Encoder:
         try:
             described = json.loads(artifact.text("architecture"))
             sizes: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value for name, value in described["sizes"].items()
+                name: tuple(value) if isinstance(value, list) else value for name, value in described["network"].items()
             }
-            network = ConvNeXt(Architecture(**sizes))
-            network.load_state_dict(
-                {
-                    name: torch.from_numpy(np.asarray(artifact.array(f"weights/{name}"), dtype=np.float32))
-                    for name in described["weights"]
-                }
-            )
+            network, reader = ConvNeXt(Architecture(**sizes)), Reader(ReaderSizes(**described["reader"]))
+            for kind, module in (("network", network), ("reader", reader)):
+                names = {name: artifact.array(f"weights/{kind}.{name}") for name in module.state_dict()}
+                module.load_state_dict(
+                    {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in names.items()}
+                )
             reference = Reference(
                 np.array(CLASSES)[np.asarray(artifact.array("weights/reference_classes"), dtype=np.int64)],
                 np.asarray(artifact.array("weights/reference_embedding"), dtype=np.float32),
@@ -137,4 +140,4 @@ def read_encoder(path: Path) -> Encoder:
             raise InputError(
                 f"{path}: the encoder cannot be used ({error!r}); train it again with astropipe morphology train"
             ) from error
-    return Encoder(network.eval(), mean, std, reference)
+    return Encoder(network.eval(), reader.eval(), mean, std, reference)

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.network import ConvNeXt
 from astropipe.morphology.polar import fourier_features
+from astropipe.morphology.profiles import ring_profiles
+from astropipe.morphology.reader import Reader
 from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.standard import filled, network_input
@@ -47,16 +49,46 @@ class Encoded:
     truths: NDArray[np.float32]
 
 
-def encode(
-    network: ConvNeXt,
-    stamps: Stamps,
-    r50_px: NDArray[np.floating],
-    linear: NDArray[np.bool_],
-    *,
-    truth_mean: NDArray[np.floating],
-    truth_std: NDArray[np.floating],
-) -> Encoded:
-    """Return what a network says of stamps.
+@dataclass(frozen=True)
+class View:
+    """How n galaxies are looked at.
+
+    Attributes
+    ----------
+    r50_px : ndarray, shape (n,)
+        Half-light radii in pixels of the stamps; finite and positive.
+    centre_px : ndarray, shape (n, 2)
+        Column and row of the centres in the stamps, from 0.
+    linear : ndarray of bool, shape (n,)
+        False for pictures stretched for display.
+    """
+
+    r50_px: NDArray[np.floating]
+    centre_px: NDArray[np.floating]
+    linear: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen of n galaxies before it is read: arguments of `astropipe.morphology.reader.Reader`.
+
+    Attributes
+    ----------
+    features : ndarray of float32, shape (n, n_features)
+        Of the network, averaged over turns and reflections.
+    profile : ndarray of float32, shape (n, n_profile)
+        See `astropipe.morphology.profiles.ring_profiles`.
+    linear : ndarray of bool, shape (n,)
+        Whether the profile says something.
+    """
+
+    features: NDArray[np.float32]
+    profile: NDArray[np.float32]
+    linear: NDArray[np.bool_]
+
+
+def see(network: ConvNeXt, stamps: Stamps, view: View) -> Seen:
+    """Return what a network and the rings say of stamps.
 
     Parameters
     ----------
@@ -64,15 +96,11 @@ def encode(
         A trained network.
     stamps : Stamps
         The galaxies.
-    r50_px : ndarray, shape (n,)
-        Half-light radii in pixels of the stamps; finite and positive.
-    linear : ndarray of bool, shape (n,)
-        False for pictures stretched for display.
-    truth_mean, truth_std : ndarray, shape (truths,)
-        By which truths were standardised.
+    view : View
+        How to look at them.
     """
     size = network.architecture.input_px
-    parts: list[list[NDArray[np.float32]]] = []
+    parts: list[NDArray[np.float32]] = [np.empty((0, network.architecture.widths[-1]), dtype=np.float32)]
     with torch.inference_mode():
         for start in range(0, len(stamps), BATCH):
             rows = slice(start, start + BATCH)
@@ -80,21 +108,39 @@ def encode(
                 torch.from_numpy(np.ascontiguousarray(stamps.images[rows])),
                 torch.from_numpy(np.ascontiguousarray(stamps.masks[rows])),
                 torch.from_numpy(stamps.sky_rms[rows].astype(np.float32)),
-                torch.from_numpy(np.asarray(r50_px[rows], dtype=np.float32)),
-                torch.from_numpy(np.ascontiguousarray(linear[rows])),
+                torch.from_numpy(np.asarray(view.r50_px[rows], dtype=np.float32)),
+                torch.from_numpy(np.ascontiguousarray(view.linear[rows])),
                 size,
+                torch.from_numpy(np.asarray(view.centre_px[rows] - (stamps.size - 1) / 2, dtype=np.float32)),
             )
-            parts.append([value.numpy() for value in _averaged(network, seen)])
-    features, embedding, probabilities, truths = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return Encoded(features, embedding, probabilities, (truths * truth_std + truth_mean).astype(np.float32))
+            views = [(seen.flip(2) if mirrored else seen).rot90(quarters, (1, 2)) for quarters, mirrored in _TURNS]
+            parts.append(torch.stack([network.features(one) for one in views]).mean(dim=0).numpy())
+    fwhm_px = stamps.psf_fwhm_arcsec / stamps.pixel_scale_arcsec
+    known = view.linear & np.isfinite(stamps.sky_rms) & (stamps.sky_rms > 0)
+    sky_rms = np.where(known, stamps.sky_rms, 1.0)
+    profile = ring_profiles(stamps.images, stamps.masks, sky_rms, view.r50_px, view.centre_px, fwhm_px)
+    return Seen(np.concatenate(parts), profile, known)
 
 
-def _averaged(network: ConvNeXt, seen: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    views = [(seen.flip(2) if mirrored else seen).rot90(quarters, (1, 2)) for quarters, mirrored in _TURNS]
-    features = torch.stack([network.features(one) for one in views])
-    embedding = network.embed(features)
-    probabilities = torch.softmax(network.class_head(embedding), dim=2)
-    return tuple(value.mean(dim=0) for value in (features, embedding, probabilities, network.truth_head(embedding)))
+def encode(seen: Seen, reader: Reader, *, truth_mean: NDArray[np.floating], truth_std: NDArray[np.floating]) -> Encoded:
+    """Return what a reader says of what was seen.
+
+    Parameters
+    ----------
+    seen : Seen
+        From `see`.
+    reader : Reader
+        A trained reader.
+    truth_mean, truth_std : ndarray, shape (truths,)
+        By which truths were standardised.
+    """
+    with torch.inference_mode():
+        embedding, logits, truths = reader(
+            torch.from_numpy(seen.features), torch.from_numpy(seen.profile), torch.from_numpy(seen.linear)
+        )
+        probabilities = torch.softmax(logits, dim=1).numpy()
+    truths = truths.numpy() * truth_std + truth_mean
+    return Encoded(seen.features, embedding.numpy(), probabilities, truths.astype(np.float32))
 
 
 def encode_by_harmonics(stamps: Stamps, r50_px: NDArray[np.floating]) -> Encoded:

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance
 from astropipe.config.morphology import TrainConfig
 from astropipe.morphology import describing
+from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.encoder_artifact import Encoder, Reference, write_encoder
-from astropipe.morphology.encoder_training import Trained, TrainingSettings, render_library, train
+from astropipe.morphology.encoder_training import TrainingSettings, render_library, standardised, train
+from astropipe.morphology.encoding import see
+from astropipe.morphology.measures import measure
+from astropipe.morphology.network import ConvNeXt
+from astropipe.morphology.reader_training import Examples, joined_examples, train_reader
+from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.morphology.rendering.survey import Survey, simulate
+from astropipe.morphology.rendering.variety import varied_stamps
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.compute import resolve_device
+from astropipe.runtime.errors import InterruptedRunError
+from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.run import Run, checkpoint_path
 
 # The range of surveys that the encoder is for.
 _REFERENCE = Survey(snr=(30.0, 300.0))
 _TOGETHER = 200
+
+Module = TypeVar("Module", bound=torch.nn.Module)
 
 
 def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
@@ -39,32 +56,98 @@ def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequenc
             progress=reporter.update,
             device=resolve_device(run.device),
         )
-    trained = as_read_again(trained)
+    network = in_half_precision(trained.network)
+    with run.progress("stamps", config.n_stamps, "galaxies") as reporter:
+        examples = make_examples(
+            network,
+            (trained.truth_mean, trained.truth_std),
+            config.n_stamps,
+            run.seed,
+            threads=run.threads,
+            progress=reporter.update,
+        )
+    reader, reader_scores = train_reader(examples, len(CLASSES), config.epochs, run.seed)
+    encoder = Encoder(network, in_half_precision(reader), trained.truth_mean, trained.truth_std)
     with run.progress("reference", config.n_reference, "galaxies") as reporter:
-        reference = make_reference(trained, config.n_reference, run.seed, threads=run.threads, progress=reporter.update)
-    n_parameters = sum(value.numel() for value in trained.network.parameters())
+        reference = make_reference(encoder, config.n_reference, run.seed, threads=run.threads, progress=reporter.update)
     scores = [
-        ("parameters", float(n_parameters), ""),
+        ("parameters", float(sum(value.numel() for value in network.parameters())), ""),
         ("rendered galaxies", float(config.n_galaxies), ""),
-        *((name.replace("_", " ", 1), value, "") for name, value in trained.scores.items()),
+        ("rendered stamps", float(config.n_stamps), ""),
+        *((name.replace("_", " ", 1), value, "") for name, value in (reader_scores | trained.scores).items()),
     ]
-    write_encoder(output, trained, reference, scores, settings, run.seed, config.n_galaxies, provenance)
+    write_encoder(output, encoder, reference, scores, settings, run.seed, config.n_galaxies, provenance)
     run.discard_checkpoint(output)
-    return f"encoder of {config.n_galaxies} galaxies, accuracy {trained.scores['accuracy']:.3f} on rendered ones"
+    return (
+        f"encoder of {config.n_galaxies} galaxies, accuracy {reader_scores['accuracy_stamps']:.3f} on rendered stamps"
+    )
 
 
-def as_read_again(trained: Trained) -> Trained:
-    """Return a trained encoder with weights as they will be read: in half precision."""
-    network = trained.network
-    network.load_state_dict({name: value.half().float() for name, value in network.state_dict().items()})
-    return trained
+def in_half_precision(module: Module) -> Module:
+    """Return a network with weights as they will be read from a file."""
+    module.load_state_dict({name: value.half().float() for name, value in module.state_dict().items()})
+    return module.eval()
+
+
+def make_examples(
+    network: ConvNeXt,
+    scale: tuple[NDArray[np.float32], NDArray[np.float32]],
+    n: int,
+    seed: int,
+    *,
+    threads: int = 1,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Examples:
+    """Render stamps and pictures, measure them, and show them to the network: what the reader learns from.
+
+    Parameters
+    ----------
+    network : ConvNeXt
+        A trained network.
+    scale : tuple of ndarray, each of shape (truths,)
+        Mean and standard deviation of the truths.
+    n, seed : int
+        Number of galaxies, and root seed.
+    threads : int
+        Processes that work; never changes a result.
+    progress : callable
+        Told the number of galaxies done.
+    """
+    work = partial(_examples, network, scale, seed, n)
+    parts = []
+    with ExitStack() as stack:
+        every: Callable[..., Iterable[Examples]] = map
+        if threads > 1:
+            every = stack.enter_context(get_context("spawn").Pool(threads, _one_thread)).imap
+        for part in every(work, range(0, n, _TOGETHER)):
+            if stop_requested():
+                raise InterruptedRunError("interrupted while stamps were rendered; run again with --resume")
+            parts.append(part)
+            progress(min(len(parts) * _TOGETHER, n))
+    return joined_examples(parts)
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _examples(
+    network: ConvNeXt, scale: tuple[NDArray[np.float32], NDArray[np.float32]], seed: int, n: int, first: int
+) -> Examples:
+    stamps = varied_stamps(seed, first, min(first + _TOGETHER, n))
+    rows, view, _ = describing.viewed(stamps, measure(stamps))
+    stamps = stamps.rows(rows)
+    seen = see(network, stamps, view)
+    mean, std = scale
+    truths = standardised(np.column_stack([stamps.columns[name] for name in TRUTH]).astype(np.float32))
+    classes = np.array([CLASSES.index(name) for name in stamps.columns["morphology"]])
+    return Examples(seen, classes, ((truths - mean) / std).astype(np.float32))
 
 
 def make_reference(
-    trained: Trained, n: int, seed: int, *, threads: int = 1, progress: Callable[[int], None] = lambda done: None
+    encoder: Encoder, n: int, seed: int, *, threads: int = 1, progress: Callable[[int], None] = lambda done: None
 ) -> Reference:
     """Return what encoder and measurements say of galaxies that are rendered for it."""
-    encoder = Encoder(trained.network, trained.truth_mean, trained.truth_std)
     encode_stamps = describing.encode_by(encoder)
     classes, embedding, values = [], [], []
     for first in range(0, n, _TOGETHER):

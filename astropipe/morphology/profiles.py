@@ -7,9 +7,8 @@ numbers are such that no turn or reflection of the galaxy changes them.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 EDGES = np.array([0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.25, 1.5, 1.8, 2.2, 2.7, 3.3, 4.0, 5.0, 6.5])
@@ -18,19 +17,12 @@ HARMONICS = (1, 2, 3, 4)
 """Harmonics over the angle that are measured in each ring."""
 N_PROFILE = (len(EDGES) - 1) * (3 + len(HARMONICS)) + (len(EDGES) - 2) + 2
 """Numbers that `ring_profiles` gives for a galaxy."""
+# The edges are multiples of this; which ring each of its multiples begins.
+_STEP = 0.05
+_RING_OF = np.searchsorted(EDGES, _STEP * (np.arange(round(EDGES[-1] / _STEP)) + 0.5), side="right") - 1
 _FAINT = 0.01
+_POLE_PX = 1e-6
 _WHOLE = 1.0
-
-
-@lru_cache(maxsize=8)
-def _by_radius(size: int) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float32]]:
-    """Return the order of the pixels by radius, their radii in it, and cosine and sine of each harmonic there."""
-    axis = np.arange(size) - (size - 1) / 2
-    y, x = np.meshgrid(axis, axis, indexing="ij")
-    radius, angle = np.hypot(x, y).ravel(), np.arctan2(y, x).ravel()
-    order = np.argsort(radius, kind="stable")
-    waves = np.exp(1j * np.array(HARMONICS)[:, None] * angle[order])
-    return order, radius[order], np.concatenate((waves.real, waves.imag)).astype(np.float32)
 
 
 def ring_profiles(
@@ -38,6 +30,7 @@ def ring_profiles(
     masks: NDArray[np.bool_],
     sky_rms: NDArray[np.floating],
     r50_px: NDArray[np.floating],
+    centre_px: NDArray[np.floating],
     psf_fwhm_px: NDArray[np.floating],
 ) -> NDArray[np.float32]:
     """Measure rings.
@@ -45,11 +38,15 @@ def ring_profiles(
     Parameters
     ----------
     images : ndarray, shape (n, size, size)
-        Less the sky, the galaxy in the middle.
+        Less the sky.
     masks : ndarray of bool, shape (n, size, size)
         Pixels that do not count.
-    sky_rms, r50_px, psf_fwhm_px : ndarray, shape (n,)
-        Noise of a pixel, half-light radius, and full width of the point spread function, which may be NaN.
+    sky_rms, r50_px : ndarray, shape (n,)
+        Noise of a pixel, and half-light radius.
+    centre_px : ndarray, shape (n, 2)
+        Column and row of the centre of the rings, from 0.
+    psf_fwhm_px : ndarray, shape (n,)
+        Full width of the point spread function, which may be NaN.
 
     Returns
     -------
@@ -60,18 +57,47 @@ def ring_profiles(
         of the half-light radius in pixels, and the width of the point spread function over it. Rings outside the stamp
         and what is not known are 0.
     """
-    order, radius, waves = _by_radius(images.shape[-1])
     result = np.zeros((len(images), N_PROFILE), dtype=np.float32)
+    sums = np.zeros((3 + 2 * len(HARMONICS), len(EDGES) - 1))
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
-        ends = np.searchsorted(radius, EDGES * r50_px[i])
-        last = int(ends[-1])
-        seen = (~mask.ravel()[order[:last]]).astype(np.float32)
-        light = image.ravel()[order[:last]] * seen
-        rows = np.concatenate((np.stack((seen, light, light * light)), light * waves[:, :last]))
-        sums = np.zeros((len(rows), last + 1))
-        np.cumsum(rows, axis=1, out=sums[:, 1:])
-        result[i] = _numbers(np.diff(sums[:, ends], axis=1), sky_rms[i], r50_px[i], psf_fwhm_px[i])
+        _add_up(image, mask, float(centre_px[i, 0]), float(centre_px[i, 1]), _RING_OF, float(r50_px[i]) * _STEP, sums)
+        result[i] = _numbers(sums, float(sky_rms[i]), float(r50_px[i]), float(psf_fwhm_px[i]))
     return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_up(
+    image: NDArray[np.float32],
+    mask: NDArray[np.bool_],
+    x0: float,
+    y0: float,
+    ring_of: NDArray[np.int64],
+    step_px: float,
+    sums: NDArray[np.float64],
+) -> None:
+    """Sum pixels, light, its square, and light times cosine and sine of each harmonic in each ring."""
+    sums[:] = 0.0
+    n_harmonics = (len(sums) - 3) // 2
+    for row in range(image.shape[0]):
+        dy = row - y0
+        for column in range(image.shape[1]):
+            dx = column - x0
+            radius = np.sqrt(dx * dx + dy * dy)
+            at = int(radius / step_px)
+            if at >= len(ring_of) or mask[row, column]:
+                continue
+            ring, light = ring_of[at], float(image[row, column])
+            sums[0, ring] += 1.0
+            sums[1, ring] += light
+            sums[2, ring] += light * light
+            if radius < _POLE_PX:
+                continue  # it has no angle
+            cos, sin = dx / radius, dy / radius
+            real, imaginary = light, 0.0
+            for m in range(n_harmonics):
+                real, imaginary = real * cos - imaginary * sin, real * sin + imaginary * cos
+                sums[3 + m, ring] += real
+                sums[3 + n_harmonics + m, ring] += imaginary
 
 
 def _numbers(sums: NDArray[np.float64], sky_rms: float, r50_px: float, psf_fwhm_px: float) -> NDArray[np.float64]:
@@ -86,7 +112,9 @@ def _numbers(sums: NDArray[np.float64], sky_rms: float, r50_px: float, psf_fwhm_
     waves = (sums[3 : 3 + n] + 1j * sums[3 + n :]) / pixels
     strength = 2 * np.abs(waves) / scale
     second = waves[HARMONICS.index(2)]
-    going_on = np.real(second[1:] * np.conj(second[:-1])) / (np.abs(second[1:]) * np.abs(second[:-1]) + 1e-30)
+    size = np.abs(second)
+    # Where there is no second harmonic its phase is that of the noise.
+    going_on = np.real(second[1:] * np.conj(second[:-1])) / (size[1:] * size[:-1] + noise[1:] * noise[:-1])
     known = sums[0] > 0
     rings = np.concatenate(
         (

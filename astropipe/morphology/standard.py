@@ -115,13 +115,14 @@ def network_input(
     r50_px: torch.Tensor,
     linear: torch.Tensor,
     size: int,
+    centre: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return stamps as the network sees them.
 
     Parameters
     ----------
     images : Tensor, shape (n, rows, rows)
-        Stamps less the sky, the galaxy in the middle.
+        Stamps less the sky, the galaxy about in the middle.
     masks : Tensor of bool, shape (n, rows, rows)
         Pixels not to be used: they are filled by those opposite, or by the sky where those are masked too.
     sky_rms, r50_px : Tensor, shape (n,)
@@ -130,6 +131,8 @@ def network_input(
         False for pictures that have been stretched for display.
     size : int
         Rows and columns of the network's view.
+    centre : Tensor, optional, shape (n, 2)
+        Column and row of the galaxies from the middle of the stamps, in pixels.
 
     Returns
     -------
@@ -137,7 +140,7 @@ def network_input(
         See `stretched`.
     """
     scale = r50_px * 2 * RADII_IN_VIEW / size
-    seen = turned_and_scaled(filled(images, masks), size, scale)
+    seen = turned_and_scaled(filled(images, masks), size, scale, centre=centre)
     # The mean over s x s pixels has a noise lower by s; between pixels nothing is gained.
     softening = SOFTENING_IN_SKY_RMS * sky_rms / torch.clamp(scale, min=1.0)
     result = stretched(seen, torch.clamp(softening, min=1e-12))

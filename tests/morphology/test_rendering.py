@@ -29,7 +29,10 @@ def test_cusps_are_integrated_over_pixels(n, r_e, axis_ratio):
     image = components.sersic(components.plane(64, axis_ratio=axis_ratio), n, r_e)
     b = 2 * n - 1 / 3 + 4 / (405 * n) + 46 / (25515 * n**2)
     # An ellipse inside the central 2 x 2 pixels and one around them bound their share, by the growth curve.
-    wanted = gammainc(2 * n, b * (1.0 / r_e) ** (1 / n)), gammainc(2 * n, b * (np.sqrt(2) / axis_ratio / r_e) ** (1 / n))
+    wanted = (
+        gammainc(2 * n, b * (1.0 / r_e) ** (1 / n)),
+        gammainc(2 * n, b * (np.sqrt(2) / axis_ratio / r_e) ** (1 / n)),
+    )
     total = image.sum() / gammainc(2 * n, b * (32.0 / r_e) ** (1 / n))
     share = image[31:33, 31:33].sum() / total
     assert wanted[0] * 0.98 < share < wanted[1] * 1.02

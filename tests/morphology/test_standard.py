@@ -5,6 +5,7 @@ import torch
 from astropipe.morphology import standard
 from astropipe.morphology.augmentation import view
 from astropipe.morphology.rendering.galaxies import render
+from astropipe.morphology.rendering.survey import convolved
 
 
 def _blob(size, x, y, sigma):
@@ -48,7 +49,7 @@ def test_the_stretch_lifts_the_faint_and_ends_at_one():
 
 def test_linear_and_stretched_pictures_of_one_galaxy_look_alike():
     galaxy = render("LTD", np.random.default_rng(1), size=128, r50_px=14.0)
-    linear = torch.from_numpy(galaxy.image)[None] * 1e5
+    linear = torch.from_numpy(convolved(galaxy.image, 3.0))[None] * 1e5
     picture = torch.asinh(linear / 4.0) * 40
     both = standard.network_input(
         torch.cat((linear, picture)),

@@ -143,14 +143,14 @@ def _disk_plane(rng: np.random.Generator, size: int, cos_inclination: float, tru
 
 def _bulge(rng: np.random.Generator, size: int, scale: float, disk_q: float, n: tuple[float, float]) -> Grid:
     q = min(1.0, disk_q + rng.uniform(0.2, 0.5) * (1 - disk_q) + 0.15)
-    return parts.sersic(parts.plane(size, axis_ratio=q), rng.uniform(*n), scale * rng.uniform(0.12, 0.5))
+    return parts.sersic(parts.plane(size, axis_ratio=q), rng.uniform(*n), scale * rng.uniform(0.12, 0.6))
 
 
 def _early_disk(rng: np.random.Generator, size: int, r50_px: float, truth: dict[str, float]) -> Grid:
     cos_i = rng.uniform(0.05, 1.0)
     where = _disk_plane(rng, size, cos_i, truth)
     # Smooth disks are of early type however small their bulge.
-    b_t = rng.uniform(0.22, 0.72) if rng.random() < 0.75 else rng.uniform(0.0, 0.22)
+    b_t = rng.uniform(0.22, 0.72) if rng.random() < 0.8 else rng.uniform(0.0, 0.22)
     scale = r50_px / (1.68 * (1 - 0.6 * b_t)) / np.sqrt(max(where.axis_ratio, 0.35))
     if cos_i < 0.2:
         height = scale * rng.uniform(0.12, 0.28)

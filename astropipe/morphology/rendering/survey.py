@@ -71,7 +71,9 @@ def simulate(survey: Survey, seed: int, first: int, last: int) -> Stamps:
     truth = {name: np.full(len(numbers), np.nan) for name in (*TRUTH, "r_e", "snr")}
     for row, (number, morphology) in enumerate(zip(numbers, classes, strict=True)):
         rng = stream(seed, "morphology.simulate", int(number))
-        galaxy, images[row], masks[row], truth["snr"][row] = _stamp(morphology, survey, rng)
+        galaxy, images[row], masks[row], truth["snr"][row] = stamp_of(
+            morphology, survey, rng, _radius_px(morphology, survey, rng)
+        )
         truth["r_e"][row] = galaxy.r50_px * survey.pixel_scale_arcsec
         for name, value in galaxy.truth.items():
             truth[name][row] = value
@@ -88,13 +90,29 @@ def simulate(survey: Survey, seed: int, first: int, last: int) -> Stamps:
     )
 
 
-def _stamp(
-    morphology: str, survey: Survey, rng: np.random.Generator
-) -> tuple[Galaxy, NDArray[np.float32], NDArray[np.bool_], float]:
-    """Return a galaxy, its image with unit noise, the mask of its companion, and its signal-to-noise ratio."""
-    size = survey.size
+def _radius_px(morphology: str, survey: Survey, rng: np.random.Generator) -> float:
     r_e = _R_E_ARCSEC[morphology] * 10 ** rng.normal(0.0, _R_E_SCATTER_DEX) / survey.pixel_scale_arcsec
-    galaxy = render(morphology, rng, size=size, r50_px=float(np.clip(r_e, 2.0, size / 7)))
+    return float(np.clip(r_e, 2.0, survey.size / 7))
+
+
+def stamp_of(
+    morphology: str, survey: Survey, rng: np.random.Generator, r50_px: float
+) -> tuple[Galaxy, NDArray[np.float32], NDArray[np.bool_], float]:
+    """Return a galaxy, its image with unit noise, the mask of its companion, and its signal-to-noise ratio.
+
+    Parameters
+    ----------
+    morphology : str
+        Its class.
+    survey : Survey
+        How it is seen.
+    rng : numpy.random.Generator
+        All that is random.
+    r50_px : float
+        Half-light radius.
+    """
+    size = survey.size
+    galaxy = render(morphology, rng, size=size, r50_px=r50_px)
     snr = float(np.exp(rng.uniform(*np.log(survey.snr))))
     flux = snr * np.sqrt(np.pi) * galaxy.r50_px / 0.5
     fwhm_px = survey.psf_fwhm_arcsec / survey.pixel_scale_arcsec
