@@ -34,6 +34,7 @@ rule all:
             sample=JOBS.galaxy_samples(),
             figure=FIGURES,
         ),
+        expand("<results>/morphology/{sample}/groups.pdf", sample=JOBS.galaxy_samples()),
         expand(
             "<results>/morphology/{sample}/agreement-purity.png",
             sample=JOBS.galaxy_surveys(),
@@ -218,6 +219,32 @@ rule plot:
         code=CODE["plots"],
     shell:
         "exec astropipe plot {input:q} --figure {wildcards.figure} --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_groups:
+    input:
+        "<results>/morphology/{sample}/galaxies.h5",
+    output:
+        report(
+            "<results>/morphology/{sample}/groups.pdf",
+            caption="report/galaxy-groups.rst",
+            category="3 Galaxies",
+            labels={"sample": "{sample}", "figure": "a page for each group"},
+        ),
+    log:
+        "<results>/logs/morphology/{sample}/plot-groups.log",
+    benchmark:
+        "<results>/benchmarks/morphology/{sample}/plot-groups.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_galaxy_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure group-pages --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_agreement_purity:

@@ -103,6 +103,9 @@ class ClassifyConfig(Section):
         0.5, ge=0, le=1, description="probability below which the second step leaves a galaxy unclassified"
     )
     names: str | None = Field(None, description="YAML table of group numbers and names that replace the automatic ones")
+    map: Literal["pca", "umap"] = Field(
+        "pca", description="map of the galaxies for a figure: two principal components, or UMAP (extra umap)"
+    )
     examples: int = Field(16, ge=0, description="stamps of each group that are kept for its mosaic")
     cut: CutConfig = Field(CutConfig(), description="for pictures")
     encode: EncodeConfig = Field(EncodeConfig(), description="for pictures and stamps")
@@ -118,7 +121,7 @@ class TrainConfig(Section):
     """Settings of ``astropipe morphology train``: the encoder."""
 
     n_galaxies: int = Field(50_000, ge=100, description="galaxies that are rendered to learn from")
-    steps: int = Field(3000, ge=1, description="batches")
+    steps: int = Field(2600, ge=1, description="batches")
     batch: int = Field(128, ge=8, description="galaxies of a batch, each seen twice")
     learning_rate: float = Field(1e-3, gt=0, description="highest rate of AdamW")
     precision: Literal["float32", "bfloat16"] = Field(

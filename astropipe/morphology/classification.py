@@ -16,7 +16,7 @@ from astropipe.morphology.labelling import Head, calibrated, fit_head
 from astropipe.morphology.naming import GroupNames, group_medians, make_prototypes, name_groups, overridden
 from astropipe.morphology.paper.pipeline import PaperSettings, group_features
 from astropipe.morphology.paper.vote import VoteRule
-from astropipe.morphology.reduction import Reduction, fit_reduction
+from astropipe.morphology.reduction import Reduction, fit_reduction, umap_map
 from astropipe.morphology.voting import consensus, predict
 from astropipe.runtime.errors import InputError
 
@@ -34,6 +34,7 @@ class Settings:
     min_agreement: float = 0.6
     keep_fraction: float | None = None
     min_probability: float = 0.5
+    map: Literal["pca", "umap"] = "pca"
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Classified:
     probabilities : ndarray of float64, shape (n, len(CLASSES))
         By the second step, of all; NaN where there is none.
     map : ndarray of float32, shape (n, 2)
-        Place on the first two principal components; NaN for galaxies that cannot be used.
+        Place on the first two principal components, or by UMAP; NaN for galaxies that cannot be used.
     """
 
     groups: NDArray[np.int64]
@@ -104,6 +105,8 @@ def classify(
     ------
     InputError
         If there are fewer galaxies that can be used than groups, or a name is given to a group that is not.
+    MissingDependencyError
+        If UMAP is asked for and not installed.
     """
     usable = np.isfinite(embedding).all(axis=1)
     n_usable = int(usable.sum())
@@ -148,8 +151,14 @@ def classify(
         kept=_spread(kept, usable, False),
         step=_spread(step.astype(np.int64), usable, 0),
         probabilities=_spread(probabilities, usable, np.nan),
-        map=_spread(reduced[:, :2] if reduced.shape[1] > 1 else np.repeat(reduced, 2, axis=1), usable, np.nan),
+        map=_spread(_map(reduced, settings, seed), usable, np.nan),
     )
+
+
+def _map(reduced: NDArray[np.floating], settings: Settings, seed: int) -> NDArray[np.floating]:
+    if settings.map == "umap":
+        return umap_map(reduced, seed=seed)
+    return reduced[:, :2] if reduced.shape[1] > 1 else np.repeat(reduced, 2, axis=1)
 
 
 def _consensus(

@@ -321,6 +321,7 @@ def classify(inputs: Sequence[Path], output: Path, config: ClassifyConfig, run: 
     with create_artifact(output, "morphology-catalog", title="Morphology of galaxies", provenance=provenance) as new:
         new.write_table(catalog_table(table, result))
         new.write_array("map", result.map)
+        new.write_text("map_method", config.map)
         new.write_array("groups/medians", result.named.medians)
         new.write_text("groups/names", json.dumps(_group_summary(result, reference)))
         if len(rows):

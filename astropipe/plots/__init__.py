@@ -28,7 +28,7 @@ class Drawing:
     kinds : tuple of str
         Kinds of the artifacts that it takes, one of each; of a single kind any number.
     function : str
-        ``module:function`` below this package; takes the open artifacts, returns a Figure.
+        ``module:function`` below this package; takes the open artifacts, returns a Figure, or one for each page.
     summary : str
         One line of help.
     """
@@ -59,6 +59,9 @@ FIGURES = {
     "group-mosaic": Drawing(
         ("morphology-catalog",), "morphology:group_mosaic", "galaxies of each unsupervised group, its name and medians"
     ),
+    "group-pages": Drawing(
+        ("morphology-catalog",), "morphology:group_pages", "a page for each group: galaxies, medians, name (PDF)"
+    ),
     "galaxy-map": Drawing(("morphology-catalog",), "morphology:galaxy_map", "main components, by class and agreement"),
     "planes": Drawing(("morphology-catalog",), "morphology:planes", "Gini over M20, concentration over asymmetry"),
     "physical-order": Drawing(
@@ -88,7 +91,8 @@ def draw(paths: Sequence[Path], output: Path, name: str = "") -> None:
     Raises
     ------
     UsageError
-        If there is no such figure, it does not fit the artifacts, or the format is unknown.
+        If there is no such figure, it does not fit the artifacts, the format is unknown, or pages are not to go into
+        a PDF.
     MissingDependencyError
         If the figure needs an optional library that is not installed.
     InputError
@@ -115,13 +119,15 @@ def draw(paths: Sequence[Path], output: Path, name: str = "") -> None:
         _save(_drawn(chosen, artifacts), output)
 
 
-def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure:
+def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure | Sequence[Figure]:
     module, _, function = FIGURES[name].function.partition(":")
     try:
         from astropipe.plots.style import use_style
 
         use_style()
-        figure: Figure = getattr(importlib.import_module(f"astropipe.plots.{module}"), function)(artifacts)
+        figure: Figure | Sequence[Figure] = getattr(importlib.import_module(f"astropipe.plots.{module}"), function)(
+            artifacts
+        )
     except ImportError as error:
         if error.name is None or error.name.split(".")[0] == "astropipe":
             raise
@@ -131,8 +137,17 @@ def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure:
     return figure
 
 
-def _save(figure: Figure, output: Path) -> None:
+def _save(figure: Figure | Sequence[Figure], output: Path) -> None:
     # Dates inside would make equal figures differ.
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(output.suffix.lower(), {})
-    with replacing(output) as partial:
-        figure.savefig(partial, metadata=undated, bbox_inches="tight")
+    if not isinstance(figure, Sequence):
+        with replacing(output) as partial:
+            figure.savefig(partial, metadata=undated, bbox_inches="tight")
+        return
+    if output.suffix.lower() != ".pdf":
+        raise UsageError(f"cannot write {output}: the figure has several pages; the ending must be .pdf")
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    with replacing(output) as partial, PdfPages(partial, metadata=undated) as pages:
+        for page in figure:
+            pages.savefig(page)

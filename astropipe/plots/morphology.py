@@ -32,6 +32,11 @@ _LONG = {
 }
 _IN_ROW = 12
 _FEWEST = 5
+_PAGE_ROWS = 4
+_MAP_AXES = {
+    "pca": ("first principal component", "second principal component"),
+    "umap": ("UMAP 1", "UMAP 2"),
+}
 # Straight lines of Lotz et al. (2008, ApJ 672, 177, eqs. 4 and 5) that part mergers, and early from late types.
 _MERGERS = (-0.14, 0.33)
 _EARLY = (0.14, 0.80)
@@ -99,6 +104,48 @@ def group_mosaic(artifacts: Sequence[Artifact]) -> Figure:
     return figure
 
 
+def group_pages(artifacts: Sequence[Artifact]) -> list[Figure]:
+    """Draw a page for each unsupervised group: galaxies, the agreement of its votes, and what named it.
+
+    Raises
+    ------
+    InputError
+        If the catalog has no examples.
+    """
+    table, images, rows = _examples(artifacts)
+    groups = json.loads(artifacts[0].text("groups/names"))
+    agreement, of_galaxy = _values(table, "agreement"), np.asarray(table["group"])
+    pages = []
+    for group in groups:
+        page = Figure(figsize=(8.3, 5.8))
+        page.suptitle(
+            f"Group {group['group']}: {group['name']}, {group['galaxies']} galaxies, {group['kept']} kept",
+            color=_COLOUR.get(group["name"], "black"),
+        )
+        left, right = page.subfigures(1, 2, width_ratios=(1.25, 1.0))
+        members = np.flatnonzero(of_galaxy[rows] == group["group"])[: _PAGE_ROWS**2]
+        _strip(left.subplots(_PAGE_ROWS, _PAGE_ROWS).ravel(), images[members], [""] * len(members))
+        named, votes, text = right.subplots(3, 1, height_ratios=(1.0, 1.0, 2.0))
+        probabilities = [group["probabilities"][name] for name in CLASSES]
+        named.barh(CLASSES, probabilities, color=[_COLOUR[name] for name in CLASSES])
+        named.set(xlim=(0, 1), xlabel="probability of the class")
+        named.invert_yaxis()
+        votes.hist(agreement[of_galaxy == group["group"]], bins=np.linspace(0, 1, 21).tolist(), color="0.5")
+        votes.set(xlim=(0, 1), xlabel="agreement of the votes", ylabel="galaxies")
+        text.axis("off")
+        known = [(key, value) for key, value in group["medians"].items() if value is not None]
+        lines = [f"{_told(key):<30}{value:8.2f}" for key, value in known]
+        text.text(0.0, 1.0, "\n".join(["medians", *lines]), va="top", family="monospace", fontsize=6.5)
+        pages.append(page)
+    return pages
+
+
+def _told(quantity: str) -> str:
+    """Return the name of a quantity by which groups are named as a reader would have it."""
+    name = quantity.removeprefix("read_").replace("_", " ").replace("sersic index", "ln Sersic index")
+    return f"{name} (encoder)" if quantity.startswith("read_") else name
+
+
 def _strip(axes: Sequence[Axes], images: NDArray[np.uint8], texts: Sequence[str]) -> None:
     for each in axes:
         each.axis("off")
@@ -119,7 +166,7 @@ def _examples(artifacts: Sequence[Artifact]) -> tuple[Any, NDArray[np.uint8], ND
 
 
 def galaxy_map(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw the two main components of what was clustered: by class, and by agreement of the votes."""
+    """Draw the map of what was clustered, two components or UMAP: by class, and by agreement of the votes."""
     (artifact,) = artifacts
     table, place = artifact.table(), np.asarray(artifact.array("map"))
     names = np.asarray(table["morphology"]).astype(str)
@@ -133,8 +180,10 @@ def galaxy_map(artifacts: Sequence[Artifact]) -> Figure:
     left.legend(markerscale=3, fontsize=8)
     points = right.scatter(*place[known].T, s=5, linewidths=0, c=agreement[known], cmap="viridis", vmin=0, vmax=1)
     figure.colorbar(points, ax=right, label="agreement of the votes")
+    method = artifact.text("map_method") if "map_method" in artifact.file else "pca"
+    across, up = _MAP_AXES[method]
     for each in (left, right):
-        each.set(xlabel="first principal component", ylabel="second principal component")
+        each.set(xlabel=across, ylabel=up)
     return figure
 
 

@@ -26,10 +26,13 @@ from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
 from astropipe.plots import FIGURES, draw
 from astropipe.plots import inference as inference_plots
+from astropipe.plots import morphology as morphology_plots
 from astropipe.plots import nbody as nbody_plots
 from astropipe.runtime.errors import InputError, OutputError, UsageError
 from astropipe.runtime.run import Chunk, Run
 from astropipe.spectra import stage as spectra
+
+_PAGES = ("group-pages", "png")
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +58,27 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return paths
 
 
-@pytest.mark.parametrize("name", FIGURES)
-@pytest.mark.parametrize("ending", ["png", "pdf"])
+@pytest.mark.parametrize(
+    ("name", "ending"), [(name, ending) for name in FIGURES for ending in ("png", "pdf") if (name, ending) != _PAGES]
+)
 def test_every_figure_is_drawn(tmp_path: Path, files: dict[str, Path], name: str, ending: str) -> None:
     output = tmp_path / "new" / f"figure.{ending}"
     draw([files[kind] for kind in FIGURES[name].kinds], output, name)
     head = {"png": b"\x89PNG", "pdf": b"%PDF"}[ending]
     assert output.read_bytes().startswith(head) and output.stat().st_size > 5000
     assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+def test_pages_go_into_a_pdf_only(tmp_path: Path, files: dict[str, Path]) -> None:
+    with open_artifact(files["morphology-catalog"]) as artifact:
+        pages = morphology_plots.group_pages([artifact])
+        groups = np.asarray(artifact.table()["group"])
+    assert len(pages) == groups.max() + 1
+    sizes = [np.count_nonzero(groups == group) for group in range(len(pages))]
+    assert all(f" {size} galaxies" in page.get_suptitle() for size, page in zip(sizes, pages, strict=True))
+    with pytest.raises(UsageError, match=r"several pages; the ending must be \.pdf"):
+        draw([files["morphology-catalog"]], tmp_path / "a.png", "group-pages")
+    assert not list(tmp_path.iterdir())
 
 
 def test_equal_figures_have_equal_bytes(tmp_path: Path, files: dict[str, Path]) -> None:

@@ -93,7 +93,7 @@ SCHEMAS = (
         ),
         rows="galaxy",
     ),
-    trained_model("encoder", "1.0", "Trained encoder from galaxy images to features"),
+    trained_model("encoder", "2.0", "Trained encoder from galaxy images to features"),
     Schema(
         "galaxy-features",
         "1.0",
@@ -115,7 +115,7 @@ SCHEMAS = (
     ),
     Schema(
         "morphology-catalog",
-        "1.1",
+        "1.2",
         "Morphological class of each galaxy with agreement of the votes, in the order of the input",
         columns=(
             Field("id", "identifier of the galaxy", "text"),
@@ -135,7 +135,8 @@ SCHEMAS = (
         ),
         datasets=(
             Field("embedding", "what was clustered", dims=("galaxy", "embedded"), required=False),
-            Field("map", "place on the map of the two main components", dims=("galaxy", "axis"), required=False),
+            Field("map", "place on a map of what was clustered", dims=("galaxy", "axis"), required=False),
+            Field("map_method", "how the map was made: pca or umap", "text", required=False),
             Field(
                 "mosaic/images",
                 "grey levels of stamps of some galaxies of each group",

@@ -156,7 +156,7 @@ def _early_disk(rng: np.random.Generator, size: int, r50_px: float, truth: dict[
         height = scale * rng.uniform(0.12, 0.28)
         disk = parts.edge_on(parts.plane(size), scale, height)
     else:
-        disk = parts.exponential(where, scale, rng.uniform(3.5, 6.0))
+        disk = parts.exponential(where, scale, rng.uniform(3.0, 12.0))
     image = _share(disk, 1 - b_t) + _share(_bulge(rng, size, scale, where.axis_ratio, (1.8, 4.5)), b_t)
     if rng.random() < 0.25:
         lens = parts.bar(
@@ -182,7 +182,7 @@ def _late_disk(rng: np.random.Generator, size: int, r50_px: float, truth: dict[s
     where = _disk_plane(rng, size, cos_i, truth)
     b_t = rng.beta(1.0, 3.0) * 0.4
     scale = r50_px / 1.75 / np.sqrt(max(where.axis_ratio, 0.4))
-    disk = parts.exponential(where, scale, rng.uniform(3.0, 5.5))
+    disk = parts.exponential(where, scale, rng.uniform(3.0, 10.0))
     handed = where if rng.random() < 0.5 else _mirrored(where)
     start = scale * rng.uniform(0.35, 1.0)
     bar_strength = rng.uniform(0.04, 0.2) if rng.random() < 0.4 else 0.0
