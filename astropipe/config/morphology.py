@@ -76,6 +76,9 @@ class EncodeConfig(Section):
     measures: Literal["fast", "statmorph"] = Field(
         "fast", description="by what structural parameters are measured; statmorph is much slower"
     )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the network's matrix products; bfloat16 is faster where the processor has it"
+    )
     features: bool = Field(False, description="write the output of the encoder before the embedding, for probes")
 
 

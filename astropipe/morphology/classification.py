@@ -17,8 +17,10 @@ from astropipe.morphology.naming import GroupNames, group_medians, make_prototyp
 from astropipe.morphology.paper.pipeline import PaperSettings, group_features
 from astropipe.morphology.paper.vote import VoteRule
 from astropipe.morphology.reduction import Reduction, fit_reduction, umap_map
-from astropipe.morphology.voting import consensus, predict
+from astropipe.morphology.voting import Consensus, consensus, members, votes_by_cluster
 from astropipe.runtime.errors import InputError
+
+_PRIOR_GALAXIES = 10.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Classified:
     by_votes : ndarray of str, shape (n,)
         Class by the votes alone, of all.
     agreement : ndarray of float64, shape (n,)
-        Share of the votes for the class, as far as the groups have it; 0 for galaxies that cannot be used.
+        Share of the votes for the class; 0 for galaxies that cannot be used.
     kept : ndarray of bool, shape (n,)
         Whether the agreement is enough.
     step : ndarray of int64, shape (n,)
@@ -118,18 +120,32 @@ def classify(
     reduction = fit_reduction(embedding[usable], settings.n_components)
     reduced = reduction.apply(embedding[usable])
     if settings.vote == "consensus":
-        groups, votes, inside = _consensus(reduced, reduction, reference, settings, seed, threads)
+        found = consensus(
+            reduced,
+            n_groups=settings.n_groups,
+            n_runs=settings.n_runs,
+            sample_fraction=settings.sample_fraction,
+            feature_fraction=settings.feature_fraction,
+            seed=seed,
+            threads=threads,
+        )
+        groups = found.groups
+        named, for_class = _by_clusters(found, reduced, values[usable], reduction, reference, threads)
     else:
-        groups, votes, inside = _published(embedding[usable], settings.vote, settings, seed)
-    named = overridden(_named(values[usable], groups, votes.shape[1], reference, inside), names or {})
-    told = np.array(named.names)[groups] != UNCLASSIFIED
-    # A vote for a group is a vote for its classes, as far as the group has them: mixed groups make nobody sure.
-    for_class = votes @ named.probabilities
-    labels, agreement = np.array(CLASSES)[for_class.argmax(axis=1)], for_class.max(axis=1)
-    if settings.vote != "consensus":
+        groups, agreed = _published(embedding[usable], settings.vote, settings, seed)
+        named = _named(values[usable], groups, settings.n_groups, reference)
         # As published: the three clusterings agree on the group, or they do not.
-        labels, agreement = np.array(named.names)[groups], votes.max(axis=1)
-    labels, agreement = np.where(told, labels, UNCLASSIFIED), np.where(told, agreement, 0.0)
+        for_class = _one_hot(named)[groups] * agreed[:, None]
+    named = overridden(named, names or {})
+    for group in names or {}:
+        # What a user calls a group its galaxies are, as surely as they are of some class.
+        own = groups == group
+        for_class[own] = _one_hot(named)[group] * for_class[own].max(axis=1, keepdims=True)
+    told = np.array(named.names)[groups] != UNCLASSIFIED
+    labels = np.array(CLASSES)[for_class.argmax(axis=1)]
+    if settings.vote != "consensus":
+        labels = np.array(named.names)[groups]
+    labels, agreement = np.where(told, labels, UNCLASSIFIED), np.where(told, for_class.max(axis=1), 0.0)
     if settings.keep_fraction is None:
         kept = keep(agreement, threshold=max(settings.min_agreement, 1e-9))
     else:
@@ -161,41 +177,47 @@ def _map(reduced: NDArray[np.floating], settings: Settings, seed: int) -> NDArra
     return reduced[:, :2] if reduced.shape[1] > 1 else np.repeat(reduced, 2, axis=1)
 
 
-def _consensus(
+def _one_hot(named: GroupNames) -> NDArray[np.float64]:
+    return np.array([[float(name == each) for each in CLASSES] for name in named.names])
+
+
+def _by_clusters(
+    found: Consensus,
     reduced: NDArray[np.floating],
+    values: NDArray[np.floating],
     reduction: Reduction,
     reference: Reference,
-    settings: Settings,
-    seed: int,
     threads: int,
-) -> tuple[NDArray[np.int64], NDArray[np.floating], NDArray[np.floating] | None]:
-    """Return groups, votes for them, and the votes of the reference where it has the same embedding."""
-    vote = consensus(
-        reduced,
-        n_groups=settings.n_groups,
-        n_runs=settings.n_runs,
-        sample_fraction=settings.sample_fraction,
-        feature_fraction=settings.feature_fraction,
-        seed=seed,
-        threads=threads,
-    )
-    inside = None
-    if reference.embedding.shape[1] == len(reduction.mean):
-        inside = predict(vote.fitted, reduction.apply(reference.embedding)).votes
-    return vote.groups, vote.votes, inside
+) -> tuple[GroupNames, NDArray[np.float64]]:
+    """Name groups, and let each cluster of each run vote for classes by the rendered galaxies that fall into it.
+
+    Without a reference of the same embedding, it votes for those of the groups to which its members belong.
+    """
+    n_groups = found.votes.shape[1]
+    if reference.embedding.shape[1] != len(reduction.mean):
+        named = _named(values, found.groups, n_groups, reference)
+        return named, found.votes @ named.probabilities
+    inside = reduction.apply(reference.embedding)
+    kinds = np.array([CLASSES.index(name) for name in reference.classes])
+    number = np.bincount(kinds, minlength=len(CLASSES))
+    counts = members(found.fitted, inside, kinds, len(CLASSES)) * (number.mean() / np.maximum(number, 1))
+    shares = votes_by_cluster(found.fitted, inside, found.fitted.shares)
+    named = _named(values, found.groups, n_groups, reference, shares)
+    # The groups of its members count as much as a few rendered galaxies: some clusters have hardly any.
+    counts += _PRIOR_GALAXIES * (found.fitted.shares @ named.probabilities)
+    counts += 1e-9
+    return named, votes_by_cluster(found.fitted, reduced, counts / counts.sum(axis=1, keepdims=True), threads=threads)
 
 
 def _published(
     embedding: NDArray[np.floating], rule: VoteRule, settings: Settings, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.floating], None]:
-    """Return groups of the published vote, and votes of 1 where its three clusterings agree, else of 0."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return groups of the published vote, and 1 where its three clusterings agree, else 0."""
     published = PaperSettings(
         n_groups=settings.n_groups, n_components=settings.n_components, rule=rule, denoiser_steps=0, seed=seed
     )
     groups, kept, _, _ = group_features(np.asarray(embedding, dtype=np.float64), published)
-    votes = np.zeros((len(groups), settings.n_groups))
-    votes[np.arange(len(groups)), groups] = kept
-    return groups, votes, None
+    return groups, kept.astype(np.float64)
 
 
 def _named(
@@ -203,7 +225,7 @@ def _named(
     groups: NDArray[np.int64],
     n_groups: int,
     reference: Reference,
-    inside: NDArray[np.floating] | None,
+    inside: NDArray[np.floating] | None = None,
 ) -> GroupNames:
     """Name groups; `inside` are the votes of the reference for them."""
     prototypes = make_prototypes(reference.quantities, reference.values, reference.classes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ class Denoiser(nn.Module):
         super().__init__()
         widths = (2, *[channels] * (layers - 1), 1)
         parts: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             parts += [nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect"), nn.ReLU()]
         self.noise = nn.Sequential(*parts[:-1])
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, Reference, read_encoder
-from astropipe.morphology.encoding import Encoded, View, encode, encode_by_harmonics, featured, see
+from astropipe.morphology.encoding import Encoded, Precision, View, encode, encode_by_harmonics, featured, see
 from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
 from astropipe.morphology.measure_columns import Measures, join_measures
 from astropipe.morphology.measures import measure
@@ -163,13 +163,15 @@ def quantities(measured: Callable[[str], NDArray[np.floating]], truths: NDArray[
     return np.column_stack([*columns, np.asarray(truths, dtype=np.float64)])
 
 
-def stamp_encoder(name: str | None) -> EncodeStamps:
+def stamp_encoder(name: str | None, precision: Precision = "float32") -> EncodeStamps:
     """Return what encodes stamps.
 
     Parameters
     ----------
     name : str or None
         See `astropipe.config.morphology.EncodeConfig.encoder`.
+    precision : {"float32", "bfloat16"}
+        Of the matrix products of an encoder of this package.
 
     Raises
     ------
@@ -181,7 +183,7 @@ def stamp_encoder(name: str | None) -> EncodeStamps:
     if name == "harmonics":
         return lambda stamps, view: encode_by_harmonics(stamps, view.r50_px)
     encoder = own_encoder(name)
-    return _published_encoder(str(name)) if encoder is None else encode_by(encoder)
+    return _published_encoder(str(name)) if encoder is None else encode_by(encoder, precision)
 
 
 def reference_of(name: str | None) -> Reference:
@@ -228,11 +230,11 @@ def _published_encoder(name: str) -> EncodeStamps:
     return encode_stamps
 
 
-def encode_by(encoder: Encoder) -> EncodeStamps:
+def encode_by(encoder: Encoder, precision: Precision = "float32") -> EncodeStamps:
     """Return what encodes stamps with an encoder of this package."""
 
     def encode_stamps(stamps: Stamps, view: View) -> Encoded:
-        seen = see(encoder.network, stamps, view)
+        seen = see(encoder.network, stamps, view, precision)
         return encode(seen, encoder.reader, truth_mean=encoder.truth_mean, truth_std=encoder.truth_std)
 
     return encode_stamps

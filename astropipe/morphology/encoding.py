@@ -6,6 +6,7 @@ Every encoder takes stamps and half-light radii, and returns numbers that do not
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.standard import filled, network_input
 
+Precision = Literal["float32", "bfloat16"]
 BATCH = 64
 """Stamps that go through the network together."""
 # Turns by quarters and reflections, exact on the grid of pixels, over which features are averaged: number of quarters,
@@ -87,7 +89,7 @@ class Seen:
     linear: NDArray[np.bool_]
 
 
-def see(network: ConvNeXt, stamps: Stamps, view: View) -> Seen:
+def see(network: ConvNeXt, stamps: Stamps, view: View, precision: Precision = "float32") -> Seen:
     """Return what a network and the rings say of stamps.
 
     Parameters
@@ -98,10 +100,13 @@ def see(network: ConvNeXt, stamps: Stamps, view: View) -> Seen:
         The galaxies.
     view : View
         How to look at them.
+    precision : {"float32", "bfloat16"}
+        Of the matrix products of the network.
     """
     size = network.architecture.input_px
     parts: list[NDArray[np.float32]] = [np.empty((0, network.architecture.widths[-1]), dtype=np.float32)]
-    with torch.inference_mode():
+    half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    with torch.inference_mode(), half:
         for start in range(0, len(stamps), BATCH):
             rows = slice(start, start + BATCH)
             seen = network_input(
@@ -114,7 +119,7 @@ def see(network: ConvNeXt, stamps: Stamps, view: View) -> Seen:
                 torch.from_numpy(np.asarray(view.centre_px[rows] - (stamps.size - 1) / 2, dtype=np.float32)),
             )
             views = [(seen.flip(2) if mirrored else seen).rot90(quarters, (1, 2)) for quarters, mirrored in _TURNS]
-            parts.append(torch.stack([network.features(one) for one in views]).mean(dim=0).numpy())
+            parts.append(torch.stack([network.features(one).float() for one in views]).mean(dim=0).numpy())
     fwhm_px = stamps.psf_fwhm_arcsec / stamps.pixel_scale_arcsec
     known = view.linear & np.isfinite(stamps.sky_rms) & (stamps.sky_rms > 0)
     sky_rms = np.where(known, stamps.sky_rms, 1.0)

@@ -230,7 +230,7 @@ def _described(
     thumbnails: Thumbnails | None = None,
 ) -> FeatureRows:
     """Measure and encode galaxies, from a checkpoint on where there is one."""
-    encode_stamps = describing.stamp_encoder(config.encoder)
+    encode_stamps = describing.stamp_encoder(config.encoder, config.precision)
     measure_stamps = describing.stamp_measurer(config.measures)
     rows = FeatureRows(checkpoint.load() if checkpoint else None, features=config.features)
     saved_at = time.monotonic()

@@ -212,6 +212,62 @@ def predict(fitted: FittedVote, features: NDArray[np.floating], *, threads: int 
     return _consensus(fitted, _labels(fitted.partitions, x, threads))
 
 
+def members(
+    fitted: FittedVote, features: NDArray[np.floating], kinds: NDArray[np.integer], n_kinds: int
+) -> NDArray[np.float64]:
+    """Count the objects of each kind in each cluster of a vote.
+
+    Parameters
+    ----------
+    fitted : FittedVote
+        `Consensus.fitted`, c clusters in all.
+    features : ndarray, shape (m, d)
+        Objects of known kind.
+    kinds : ndarray of int, shape (m,)
+        Their kinds, from 0.
+    n_kinds : int
+        Number of kinds.
+
+    Returns
+    -------
+    ndarray, shape (c, n_kinds)
+        The clusters of the runs one after the other, as in `FittedVote.shares`.
+    """
+    labels = _labels(fitted.partitions, _checked(features), 1)
+    counts = np.zeros((len(fitted.shares), n_kinds))
+    for start, run in zip(_starts(fitted.partitions), labels, strict=False):
+        np.add.at(counts, (start + run, kinds), 1.0)
+    return counts
+
+
+def votes_by_cluster(
+    fitted: FittedVote, features: NDArray[np.floating], shares: NDArray[np.floating], *, threads: int = 1
+) -> NDArray[np.float64]:
+    """Return the votes of objects for kinds, if each cluster votes for kinds by given shares.
+
+    Parameters
+    ----------
+    fitted : FittedVote
+        `Consensus.fitted`, c clusters in all.
+    features : ndarray, shape (n, d)
+        The objects.
+    shares : ndarray, shape (c, k)
+        Of the kinds in each cluster; rows sum to 1.
+    threads : int
+        Runs that are worked on at a time.
+
+    Returns
+    -------
+    ndarray, shape (n, k)
+        Means over the runs.
+    """
+    labels = _labels(fitted.partitions, _checked(features), threads)
+    votes = np.zeros((labels.shape[1], shares.shape[1]))
+    for start, run in zip(_starts(fitted.partitions), labels, strict=False):
+        votes += shares[start + run]
+    return votes / len(labels)
+
+
 def _checked(features: NDArray[np.floating]) -> NDArray[np.float32]:
     x = np.ascontiguousarray(features, dtype=np.float32)
     if x.ndim != 2:

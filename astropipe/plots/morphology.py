@@ -122,7 +122,7 @@ def group_pages(artifacts: Sequence[Artifact]) -> list[Figure]:
             f"Group {group['group']}: {group['name']}, {group['galaxies']} galaxies, {group['kept']} kept",
             color=_COLOUR.get(group["name"], "black"),
         )
-        left, right = page.subfigures(1, 2, width_ratios=(1.25, 1.0))
+        left, right = page.subfigures(1, 2, width_ratios=(1.25, 1.0), squeeze=False)[0]
         members = np.flatnonzero(of_galaxy[rows] == group["group"])[: _PAGE_ROWS**2]
         _strip(left.subplots(_PAGE_ROWS, _PAGE_ROWS).ravel(), images[members], [""] * len(members))
         named, votes, text = right.subplots(3, 1, height_ratios=(1.0, 1.0, 2.0))
