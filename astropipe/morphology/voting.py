@@ -27,7 +27,7 @@ _SPREAD = (1.0, 1.5)
 
 @dataclass(frozen=True)
 class FittedVote:
-    """What is needed to give groups and votes to other objects; plain arrays, so that an artifact can hold it.
+    """What is needed to give votes to other objects.
 
     Attributes
     ----------
@@ -47,21 +47,6 @@ class FittedVote:
     def n_groups(self) -> int:
         """Number of groups."""
         return int(self.shares.shape[1])
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all as arrays by name; `from_arrays` is the way back."""
-        result: dict[str, NDArray[Any]] = {"shares": self.shares, "n_features": np.array(self.n_features)}
-        for run, each in enumerate(self.partitions):
-            result |= {f"run{run:04d}/{name}": values for name, values in vars(each).items()}
-        return result
-
-    @classmethod
-    def from_arrays(cls, arrays: dict[str, NDArray[Any]]) -> FittedVote:
-        """Make a vote of what `arrays` returned."""
-        runs = sorted({name.partition("/")[0] for name in arrays if name.startswith("run")})
-        names = Partition.__dataclass_fields__
-        partitions = tuple(Partition(**{name: arrays[f"{run}/{name}"] for name in names}) for run in runs)
-        return cls(partitions, arrays["shares"], int(arrays["n_features"]))
 
 
 @dataclass(frozen=True)
@@ -183,35 +168,6 @@ def consensus(
     return _consensus(fitted, labels)
 
 
-def predict(fitted: FittedVote, features: NDArray[np.floating], *, threads: int = 1) -> Consensus:
-    """Give groups and votes to objects by a vote that was fitted on others.
-
-    Parameters
-    ----------
-    fitted : FittedVote
-        `Consensus.fitted`.
-    features : ndarray, shape (n, d)
-        Made as those of the fit were.
-    threads : int
-        Runs that are worked on at a time.
-
-    Returns
-    -------
-    Consensus
-        With the groups of the fit; for its own objects, the same values. An object unlike all of the fit is given a
-        group too, with whatever agreement its nearest prototypes have.
-
-    Raises
-    ------
-    InputError
-        If the number of features is another or a feature is not finite.
-    """
-    x = _checked(features)
-    if x.shape[1] != fitted.n_features:
-        raise InputError(f"the vote was fitted on {fitted.n_features} features, not {x.shape[1]}; reduce them alike")
-    return _consensus(fitted, _labels(fitted.partitions, x, threads))
-
-
 def members(
     fitted: FittedVote, features: NDArray[np.floating], kinds: NDArray[np.integer], n_kinds: int
 ) -> NDArray[np.float64]:
@@ -232,8 +188,13 @@ def members(
     -------
     ndarray, shape (c, n_kinds)
         The clusters of the runs one after the other, as in `FittedVote.shares`.
+
+    Raises
+    ------
+    InputError
+        If the number of features is another or a feature is not finite.
     """
-    labels = _labels(fitted.partitions, _checked(features), 1)
+    labels = _labels(fitted.partitions, _fitting(fitted, features), 1)
     counts = np.zeros((len(fitted.shares), n_kinds))
     for start, run in zip(_starts(fitted.partitions), labels, strict=False):
         np.add.at(counts, (start + run, kinds), 1.0)
@@ -260,12 +221,24 @@ def votes_by_cluster(
     -------
     ndarray, shape (n, k)
         Means over the runs.
+
+    Raises
+    ------
+    InputError
+        If the number of features is another or a feature is not finite.
     """
-    labels = _labels(fitted.partitions, _checked(features), threads)
+    labels = _labels(fitted.partitions, _fitting(fitted, features), threads)
     votes = np.zeros((labels.shape[1], shares.shape[1]))
     for start, run in zip(_starts(fitted.partitions), labels, strict=False):
         votes += shares[start + run]
     return votes / len(labels)
+
+
+def _fitting(fitted: FittedVote, features: NDArray[np.floating]) -> NDArray[np.float32]:
+    x = _checked(features)
+    if x.shape[1] != fitted.n_features:
+        raise InputError(f"the vote was fitted on {fitted.n_features} features, not {x.shape[1]}; reduce them alike")
+    return x
 
 
 def _checked(features: NDArray[np.floating]) -> NDArray[np.float32]:

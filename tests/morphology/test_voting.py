@@ -12,7 +12,7 @@ from sklearn.mixture import GaussianMixture
 
 from astropipe.morphology.clustering import CLUSTERERS, partition
 from astropipe.morphology.co_association import cut
-from astropipe.morphology.voting import consensus, predict
+from astropipe.morphology.voting import consensus, members, votes_by_cluster
 from astropipe.runtime.errors import InputError, UsageError
 
 N_GROUPS = 5
@@ -93,21 +93,28 @@ def test_the_order_of_objects_does_not_change_the_result(separated):
     np.testing.assert_allclose(shuffled.votes, found.votes[order], atol=1e-5)
 
 
-def test_prediction_equals_the_fit_on_its_objects_and_serves_others(separated):
+def test_votes_by_clusters_equal_the_fit_on_its_objects_and_serve_others(separated):
     x, _, found = separated
-    again = predict(found.fitted, x, threads=2)
-    np.testing.assert_array_equal(again.votes, found.votes)
-    np.testing.assert_array_equal(again.groups, found.groups)
+    again = votes_by_cluster(found.fitted, x, found.fitted.shares, threads=2)
+    np.testing.assert_allclose(again, found.votes, atol=1e-6)
     others, truth = mixture(n=300)
     others = others + np.random.default_rng(9).normal(0.0, 0.1, others.shape)
-    assert adjusted_rand_score(truth, predict(found.fitted, others).groups) > 0.95
+    votes = votes_by_cluster(found.fitted, others, found.fitted.shares)
+    assert adjusted_rand_score(truth, votes.argmax(axis=1)) > 0.95
 
 
-def test_a_fitted_vote_goes_through_plain_arrays(separated):
-    x, _, found = separated
-    arrays = found.fitted.arrays()
-    assert all(values.dtype.kind in "if" for values in arrays.values())
-    np.testing.assert_array_equal(predict(type(found.fitted).from_arrays(arrays), x).votes, found.votes)
+def test_clusters_that_know_the_kinds_of_some_objects_vote_for_those_of_others(separated):
+    x, truth, found = separated
+    known = np.arange(len(x)) % 3 == 0
+    counts = members(found.fitted, x[known], truth[known], N_GROUPS)
+    n_runs = len(found.fitted.partitions)
+    assert counts.sum() == n_runs * known.sum(), "each object is in one cluster of each run"
+    shares = (counts + 0.1) / (counts + 0.1).sum(axis=1, keepdims=True)
+    votes = votes_by_cluster(found.fitted, x[~known], shares)
+    np.testing.assert_allclose(votes.sum(axis=1), 1.0)
+    assert np.mean(votes.argmax(axis=1) == truth[~known]) > 0.95
+    with pytest.raises(InputError, match="fitted on 8 features, not 3"):
+        members(found.fitted, x[:, :3], truth, N_GROUPS)
 
 
 def test_constant_features_play_no_part(separated):
@@ -192,4 +199,4 @@ def test_bad_features_are_refused(separated):
     with pytest.raises(InputError, match="first row 7"):
         consensus(x, n_groups=5)
     with pytest.raises(InputError, match="fitted on 8 features, not 5"):
-        predict(separated[2].fitted, x[:5, :5])
+        votes_by_cluster(separated[2].fitted, x[:5, :5], separated[2].fitted.shares)
