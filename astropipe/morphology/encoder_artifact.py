@@ -103,7 +103,7 @@ def write_encoder(
             "training", json.dumps({"settings": asdict(settings), "seed": seed, "rendered galaxies": n_galaxies})
         )
         domain = {
-            "half-light radius over the full width of the PSF": [0.5, 7.0],
+            "half-light radius over the full width of the PSF": [1.0, 8.0],
             "signal-to-noise ratio inside the half-light radius": [20.0, 600.0],
         }
         new.write_text("domain", json.dumps(domain))

@@ -125,9 +125,9 @@ def named_right(group: NDArray[np.integer], true: NDArray[np.str_], names: Seque
 
 
 def physical_order(found: Table) -> list[Measure]:
-    """Return the median Sersic index and radius of each class, and whether neighbours in the order differ (KS)."""
+    """Return the median Sersic index and radii of each class, and whether neighbours in the order differ (KS)."""
     rows: list[Measure] = []
-    for column, unit in (("sersic_index", ""), ("r_e_pixels", "pix")):
+    for column, unit in (("sersic_index", ""), ("r_e_pixels", "pix"), ("r50", "pix")):
         if column not in found.colnames:
             continue
         values = np.asarray(getattr(found[column], "value", found[column]), dtype=float)

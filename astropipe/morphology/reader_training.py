@@ -18,7 +18,7 @@ from astropipe.runtime.seeds import stream
 _BATCH = 256
 _LEARNING_RATE = 1e-3
 _WEIGHT_DECAY = 0.05
-_DROPOUT = 0.1
+_DROPOUT = 0.3
 _WARM_UP_STEPS = 100
 _LABEL_SMOOTHING = 0.02
 _VALIDATION_SHARE = 0.05

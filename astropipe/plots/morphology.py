@@ -235,14 +235,26 @@ def _spread(values: Array) -> Array:
 
 
 def physical_order(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw the distributions of Sersic index and radius of each class in order, with the KS test between neighbours."""
+    """Draw the distributions of Sersic index and radii of each class in order, with the KS test between neighbours.
+
+    Of the radii one is that of the Sersic profile along the major axis, the other that of the circle with half of the
+    light, which needs no profile.
+    """
     (artifact,) = artifacts
     table = artifact.table()
     names = np.asarray(table["morphology"]).astype(str)
-    radius = "r_e" if np.isfinite(_values(table, "r_e")).any() else "r_e_pixels"
-    figure = Figure(figsize=(9, 4.2))
-    for axes, column in zip(figure.subplots(1, 2), ("sersic_index", radius), strict=True):
-        values = _values(table, column)
+    in_pixels = _values(table, "r_e_pixels")
+    # The size of a pixel is known where a radius is in both units.
+    scale = np.divide(_values(table, "r_e"), in_pixels, out=np.full(len(in_pixels), np.nan), where=in_pixels > 0)
+    unit = "arcsec" if np.isfinite(scale).any() else "pixel"
+    scale = scale if unit == "arcsec" else np.ones(len(in_pixels))
+    quantities = {
+        "Sersic index n": _values(table, "sersic_index"),
+        f"Sersic effective radius, major axis [{unit}]": in_pixels * scale,
+        f"radius of half the light, circular [{unit}]": _values(table, "r50") * scale,
+    }
+    figure = Figure(figsize=(13, 4.2))
+    for axes, (label, values) in zip(figure.subplots(1, 3), quantities.items(), strict=True):
         parts = [np.sort(values[(names == name) & np.isfinite(values) & (values > 0)]) for name in CLASSES]
         for name, part in zip(CLASSES, parts, strict=True):
             if len(part) >= _FEWEST:
@@ -260,10 +272,7 @@ def physical_order(artifacts: Sequence[Artifact]) -> Figure:
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.legend(fontsize=8, title="class, median", title_fontsize=8, loc="upper left")
-        axes.set_ylabel("share of galaxies below")
-    index, size = figure.axes
-    index.set_xlabel("Sersic index n")
-    size.set_xlabel("effective radius [arcsec]" if radius == "r_e" else "effective radius [pixel]")
+        axes.set(xlabel=label, ylabel="share of galaxies below")
     return figure
 
 
