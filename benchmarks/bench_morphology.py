@@ -223,7 +223,16 @@ def turned_by(stamps: Stamps, angle: float) -> Stamps:
     masks = np.stack(
         [rotate(mask.astype(float), angle, reshape=False, order=1, cval=1.0) > 0.3 for mask in stamps.masks]
     )
-    return replace(stamps, images=np.where(masks, 0, images).astype(np.float32), masks=masks)
+    # Interpolation lowers the noise, which is measured again as it would be.
+    sky_rms = stamps.sky_rms * _sky(images, masks) / _sky(stamps.images, stamps.masks)
+    return replace(stamps, images=np.where(masks, 0, images).astype(np.float32), masks=masks, sky_rms=sky_rms)
+
+
+def _sky(images: NDArray[np.floating], masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the scatter of the pixels far from the middle of each stamp."""
+    far = ~disk_of(images.shape[1], 50.0)
+    pixels = [image[far & ~mask] for image, mask in zip(images, masks, strict=True)]
+    return np.array([1.4826 * np.median(np.abs(values - np.median(values))) for values in pixels])
 
 
 def resamples_part(encoder: Encoder, options: argparse.Namespace) -> None:

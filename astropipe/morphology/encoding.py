@@ -24,9 +24,9 @@ from astropipe.morphology.standard import filled, network_input
 Precision = Literal["float32", "bfloat16"]
 BATCH = 64
 """Stamps that go through the network together."""
-# Turns by quarters and reflections, exact on the grid of pixels, over which features are averaged: number of quarters,
-# and whether it is mirrored. Half of the eight: that the network was trained on turned galaxies does the rest.
-_TURNS = ((0, False), (1, False), (2, True), (3, True))
+# Turns by quarters, exact on the grid of pixels, over which features are averaged: a galaxy that is turned by a quarter
+# has the same. That the network was trained on turned and mirrored galaxies does the rest.
+_QUARTERS = (0, 1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Seen:
     Attributes
     ----------
     features : ndarray of float32, shape (n, n_features)
-        Of the network, averaged over turns and reflections.
+        Of the network, averaged over turns.
     profile : ndarray of float32, shape (n, n_profile)
         See `astropipe.morphology.profiles.ring_profiles`.
     linear : ndarray of bool, shape (n,)
@@ -118,7 +118,7 @@ def see(network: ConvNeXt, stamps: Stamps, view: View, precision: Precision = "f
                 size,
                 torch.from_numpy(np.asarray(view.centre_px[rows] - (stamps.size - 1) / 2, dtype=np.float32)),
             )
-            views = [(seen.flip(2) if mirrored else seen).rot90(quarters, (1, 2)) for quarters, mirrored in _TURNS]
+            views = [seen.rot90(quarters, (1, 2)) for quarters in _QUARTERS]
             parts.append(torch.stack([network.features(one).float() for one in views]).mean(dim=0).numpy())
     fwhm_px = stamps.psf_fwhm_arcsec / stamps.pixel_scale_arcsec
     known = view.linear & np.isfinite(stamps.sky_rms) & (stamps.sky_rms > 0)

@@ -23,6 +23,7 @@ _FWHM_OVER_R50 = (0.12, 1.0)
 _FWHM_PX = (1.2, 8.0)
 _PICTURES = 0.3
 _PSF_UNKNOWN = 0.2
+_NOISE_ERROR = 0.04
 
 
 def varied_stamps(seed: int, first: int, last: int) -> Stamps:
@@ -78,7 +79,8 @@ def _draw(
     if rng.random() < _PICTURES:
         image, sky_rms = _picture(image, rng)
         return image, mask, sky_rms, fwhm_px, int(GalaxyFlag.STRETCHED), galaxy.truth
-    return image, mask, 1.0, fwhm_px, 0, galaxy.truth
+    # Nobody knows the noise of a stamp exactly.
+    return image, mask, float(np.exp(rng.normal(0.0, _NOISE_ERROR))), fwhm_px, 0, galaxy.truth
 
 
 def _picture(image: NDArray[np.float32], rng: np.random.Generator) -> tuple[NDArray[np.float32], float]:
