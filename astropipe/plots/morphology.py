@@ -268,6 +268,9 @@ def physical_order(artifacts: Sequence[Artifact]) -> Figure:
         ]
         axes.text(0.98, 0.03, "\n".join(tests), transform=axes.transAxes, ha="right", va="bottom", fontsize=7)
         axes.set_xscale("log")
+        together = np.concatenate(parts)
+        if len(together):
+            axes.set_xlim(*np.percentile(together, (0.3, 99.7)) * (0.9, 1.1))
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
