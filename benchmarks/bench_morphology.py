@@ -205,14 +205,15 @@ def turns_part(encoder: Encoder, options: argparse.Namespace) -> None:
         / np.linalg.norm(known[0].encoded.features, axis=1)
         for one in known
     ]
-    same = np.mean([name == result.by_votes[at] for name in names[1:]])
+    unchanged = np.array([name == result.by_votes[at] for name in names[1:]])
     head_same = np.mean(
         [one.encoded.probabilities.argmax(axis=1) == known[0].encoded.probabilities.argmax(axis=1) for one in known[1:]]
     )
     rows.append(["cosine of features, mean", f"{np.mean(cosine[1:]):.4f}"])
     rows.append(["cosine of features, lowest of 100", f"{np.quantile(cosine[1:], 0.01):.4f}"])
     rows.append(["class of the encoder unchanged", f"{head_same:.3f}"])
-    rows.append(["class of the nearest galaxy unchanged", f"{same:.3f}"])
+    rows.append(["class of the nearest galaxy unchanged", f"{unchanged.mean():.3f}"])
+    rows.append(["the same of kept galaxies", f"{unchanged[:, result.kept[at]].mean():.3f}"])
     note = f"{len(chosen)} galaxies of S/N 100, {_TURNS} turns, each resampled, measured and encoded again."
     write_table("turns", "Turned galaxies", ["measure", "value"], rows, note)
 

@@ -21,37 +21,22 @@ import dynesty
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from plane_likelihoods import PLANE, PLANE_LOGZ, Point, gaussian, slow_gaussian
 from scipy.special import ndtr
 from simulated_evidence import simulate_logz
 
 from astropipe.inference.evaluations import EvaluationLog, shards
 from astropipe.inference.fingerprint import identify
 from astropipe.inference.nested import sample
-from astropipe.inference.priors import Constraint, Prior, Uniform
+from astropipe.inference.priors import Constraint, Prior
 from astropipe.inference.problems import problem
 from astropipe.inference.results import NestedResult
 from astropipe.inference.summaries import insertion_rank_pvalue, weighted_covariance, weighted_mean
 from astropipe.runtime.errors import ArtifactError, InputError, InterruptedRunError, UsageError
 
-Point = NDArray[np.float64]
-
-PLANE = Prior({"x": Uniform(-5.0, 5.0), "y": Uniform(-5.0, 5.0)})
-PLANE_LOGZ = -2.0 * math.log(10.0)
-"""True ln Z of `gaussian` on PLANE."""
-
-
-def gaussian(x: Point) -> float:
-    return float(-0.5 * x @ x - math.log(2.0 * math.pi))
-
 
 def shifted_gaussian(x: Point) -> float:
     return gaussian(x - 0.1)
-
-
-def slow_gaussian(x: Point) -> float:
-    if "ASTROPIPE_TEST_SLOWLY" in os.environ:
-        time.sleep(0.01)
-    return gaussian(x)
 
 
 def right_half(x: Point) -> float:
@@ -130,12 +115,6 @@ class InOrder:
 
     def map(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         return map(function, [pickle.loads(pickle.dumps(task)) for task in tasks])
-
-
-def run_until_killed(folder: str) -> None:
-    """Sample slowly; a test kills the process that does this."""
-    os.environ["ASTROPIPE_TEST_SLOWLY"] = "1"
-    sample(slow_gaussian, PLANE, n_live=30, checkpoint=Path(folder), seed=3)
 
 
 def assert_same(one: NestedResult, other: NestedResult) -> None:
@@ -502,7 +481,12 @@ def test_evaluations_serve_another_prior_and_seed(tmp_path: Path) -> None:
 def test_killed_process_leaves_a_log_from_which_the_run_goes_on(tmp_path: Path) -> None:
     here = Path(__file__).parent
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys, test_nested; test_nested.run_until_killed(sys.argv[1])", str(tmp_path)],
+        [
+            sys.executable,
+            "-c",
+            "import sys, plane_likelihoods as it; it.run_until_killed(sys.argv[1])",
+            str(tmp_path),
+        ],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(here), *sys.path])},
     )
     deadline = time.monotonic() + 60.0
