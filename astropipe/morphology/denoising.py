@@ -88,7 +88,7 @@ def exposures(seed: int, n: int) -> tuple[NDArray[np.float32], NDArray[np.float3
 def train_denoiser(
     settings: DenoiserSettings | None = None, *, seed: int = 0, progress: Callable[[int], None] = lambda done: None
 ) -> Denoiser:
-    """Train a denoiser; two minutes on one core with the default settings.
+    """Train a denoiser; some minutes on one core with the default settings.
 
     Parameters
     ----------
