@@ -81,10 +81,15 @@ def main() -> None:
             calls.append(result.n_true_calls)
             if truth is not None:
                 pulls.append((result.logz - truth) / result.logz_err)
-    print(f"# {len(calls)} converged, {flagged} flagged; median calls {np.median(calls or [np.nan]):.0f}", file=sys.stderr)
+    print(
+        f"# {len(calls)} converged, {flagged} flagged; median calls {np.median(calls or [np.nan]):.0f}", file=sys.stderr
+    )
     if len(pulls) > 1:
         worst = np.max(np.abs(pulls))
-        print(f"# pull: mean {np.mean(pulls):+.2f}, scatter {np.std(pulls, ddof=1):.2f}, worst {worst:.1f}", file=sys.stderr)
+        print(
+            f"# pull: mean {np.mean(pulls):+.2f}, scatter {np.std(pulls, ddof=1):.2f}, worst {worst:.1f}",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

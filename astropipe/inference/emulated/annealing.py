@@ -34,7 +34,9 @@ class Particles:
     power: float
 
 
-def anneal(log_likelihood: Function, allowed: Mask, n_parameters: int, n: int, rng: np.random.Generator) -> list[Particles]:
+def anneal(
+    log_likelihood: Function, allowed: Mask, n_parameters: int, n: int, rng: np.random.Generator
+) -> list[Particles]:
     """Return particles at rising powers of the likelihood, from the prior (0) to the posterior (1).
 
     Parameters
@@ -90,7 +92,9 @@ def draw_prior(allowed: Mask, n_parameters: int, n: int, rng: np.random.Generato
     return np.concatenate(parts)[:n]
 
 
-def _move(u: Array, values: Array, power: float, log_likelihood: Function, allowed: Mask, rng: np.random.Generator) -> None:
+def _move(
+    u: Array, values: Array, power: float, log_likelihood: Function, allowed: Mask, rng: np.random.Generator
+) -> None:
     """Move each half of the particles by differences between members of the other half, in place."""
     n, d = u.shape
     order = rng.permutation(n)

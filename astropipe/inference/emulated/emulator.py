@@ -112,7 +112,9 @@ class Emulator:
         self._whiten = whitening(u[close], drop[close], self._scale)
         y = -compress(drop[close], self._scale)
         noise = FAR_NOISE * np.maximum(-y - self._scale, 0.0)
-        self._fine = _process(self._whiten(u[close]), y, noise, before._fine if before else None, iterations)
+        self._fine: GaussianProcess = _process(
+            self._whiten(u[close]), y, noise, before._fine if before else None, iterations
+        )
         self._coarse: GaussianProcess | None = None
         if n_near < len(u):
             known = order[:MOST_COARSE]

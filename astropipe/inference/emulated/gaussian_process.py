@@ -42,7 +42,7 @@ class Hyperparameters:
 
     def to_vector(self) -> Array:
         """Return the logarithms of all in one vector, [d + 2]."""
-        return np.log(np.concatenate([self.lengths, [self.amplitude, self.noise]]))
+        return np.asarray(np.log(np.concatenate([self.lengths, [self.amplitude, self.noise]])))
 
     @staticmethod
     def from_vector(vector: Array) -> Hyperparameters:
@@ -178,9 +178,7 @@ def fit_hyperparameters(
     bounds = [*([LENGTHS] * d), AMPLITUDES, NOISES]
     limits = [(math.log(low), math.log(high)) for low, high in bounds]
     vector = np.clip(begin.to_vector(), [low for low, _ in limits], [high for _, high in limits])
-    found = minimize(
-        objective, vector, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": max_iterations}
-    )
+    found = minimize(objective, vector, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": max_iterations})
     return Hyperparameters.from_vector(np.asarray(found.x))
 
 

@@ -47,7 +47,7 @@ class Mixture:
         component = rng.choice(len(self.shares), n, p=self.shares)
         normal = rng.standard_normal((n, self.centres.shape[1]))
         normal /= np.sqrt(rng.chisquare(DEGREES_OF_FREEDOM, n) / DEGREES_OF_FREEDOM)[:, None]
-        return self.centres[component] + np.einsum("nij,nj->ni", self.factors[component], normal)
+        return np.asarray(self.centres[component] + np.einsum("nij,nj->ni", self.factors[component], normal))
 
 
 def fit_mixture(x: Array, rng: np.random.Generator) -> Mixture:
@@ -71,7 +71,7 @@ def fit_mixture(x: Array, rng: np.random.Generator) -> Mixture:
 
 
 def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mixture:
-    n, d = x.shape
+    d = x.shape[1]
     total = np.cov(x.T).reshape(d, d)
     floor = np.diag(1e-6 * np.diag(total) + 1e-16)
     start = np.linalg.cholesky(total / k ** (2.0 / d) + floor)

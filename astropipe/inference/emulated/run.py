@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.emulated.annealing import Particles, anneal
-from astropipe.inference.emulated.correction import Estimate, Pool, Round, combine, draw_pool, draw_round, posterior_part
+from astropipe.inference.emulated.correction import (
+    Estimate,
+    Pool,
+    Round,
+    combine,
+    draw_pool,
+    draw_round,
+    posterior_part,
+)
 from astropipe.inference.emulated.design import first_points, next_points
 from astropipe.inference.emulated.emulator import Emulator
 from astropipe.inference.emulated.mixture import fit_mixture
@@ -163,7 +171,9 @@ def sample_emulated(
             # The pool has found places where the posterior might be that the particles had not.
             run.evaluate(_suspects(candidates, 2 * d, run.rng))
             continue
-        one = draw_round(candidates.pool, candidates.emulated, candidates.deviation, ROUND if trusted else PILOT, run.rng)
+        one = draw_round(
+            candidates.pool, candidates.emulated, candidates.deviation, ROUND if trusted else PILOT, run.rng
+        )
         new = run.evaluate(one.u)
         rmse = _rmse(emulator, one, new)
         if not trusted:
