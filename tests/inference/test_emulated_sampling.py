@@ -76,7 +76,7 @@ def test_five_dimensions_cost_few_calls() -> None:
 @pytest.mark.parametrize("name", ["himmelblau", "ring"])
 def test_several_modes_and_curved_ones_are_right_or_flagged(name: str) -> None:
     task = problem(name)
-    result = sample_emulated(task.log_likelihood, task.prior, precision=0.05, min_ess=100, max_calls=800, seed=3)
+    result = sample_emulated(task.log_likelihood, task.prior, precision=0.05, min_ess=100, max_calls=400, seed=3)
     assert task.log_evidence is not None
     assert not result.converged or abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
 
