@@ -157,32 +157,42 @@ def sample_emulated(
         raise InputError(f"ln L is -inf at each of the first {n_first} points; give a prior that overlaps with it")
     rounds: list[Round] = []
     values: list[Array] = []
-    trusted, rmse, demanded = False, math.nan, GOOD_ENOUGH
+    rmse, demanded, surprised = math.nan, GOOD_ENOUGH, False
+    trusted: tuple[Emulator, Particles] | None = None
     while len(run.u) + ROUND <= max_calls:
         emulator = run.learn()
         stages = run.anneal(emulator)
-        expected = relative_error(emulator.deviation(stages[-1].u))
-        if expected > demanded:
+        posterior = stages[-1]
+        expected = relative_error(emulator.deviation(posterior.u))
+        candidates = _candidates(run, emulator, posterior) if expected <= demanded else None
+        doubtful = candidates is None or candidates.expected_error > 1.3 * demanded
+        if doubtful and trusted is not None and not surprised:
+            # Extrapolation has made up a mode. The emulator of the last round was good; so it is again.
+            emulator, posterior = trusted
+            candidates = _candidates(run, emulator, posterior)
+        elif candidates is None:
             # One at a time, nearly, while far from the posterior; more where single points matter less.
             run.evaluate(next_points(emulator, stages, d + 1 if expected > 1.5 else 2 * d, run.rng))
             continue
-        candidates = _candidates(run, emulator, stages[-1])
-        if candidates.expected_error > 1.3 * demanded:
+        elif doubtful:
             # The pool has found places where the posterior might be that the particles had not.
             run.evaluate(_suspects(candidates, 2 * d, run.rng))
             continue
-        one = draw_round(
-            candidates.pool, candidates.emulated, candidates.deviation, ROUND if trusted else PILOT, run.rng
-        )
+        n = PILOT if trusted is None else ROUND
+        one = draw_round(candidates.pool, candidates.emulated, candidates.deviation, n, run.rng)
         new = run.evaluate(one.u)
         rmse = _rmse(emulator, one, new)
-        if not trusted:
-            trusted = combine([one], [new]).ess > PILOT_ESS * PILOT and rmse < PILOT_RMSE
-            demanded = GOOD_ENOUGH if trusted else 0.8 * demanded
+        if trusted is None:
+            if combine([one], [new]).ess > PILOT_ESS * PILOT and rmse < PILOT_RMSE:
+                trusted, demanded = (emulator, posterior), GOOD_ENOUGH
+            else:
+                demanded *= 0.8
             continue
+        trusted = emulator, posterior
         rounds.append(one)
         values.append(new)
         estimate = combine(rounds, values)
+        surprised = estimate.largest_weight * sum(map(len, values)) > MOST_SURPRISE
         if estimate.logz_err <= precision and estimate.ess >= min_ess:
             break
     return _result(run, rounds, values, precision, min_ess, rmse)
