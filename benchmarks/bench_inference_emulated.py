@@ -1,8 +1,8 @@
 """Measure sampling with an emulated likelihood: true calls, error and bias over seeds.
 
 Run ``python benchmarks/bench_inference_emulated.py PROBLEM [--dimensions D] [--seeds FIRST LAST] [--output FILE]``.
-One CSV row a seed, overhead in CPU seconds; at the end the mean and scatter of (ln Z − truth) / error are printed. Where
-the problem has no known evidence, give the best estimate with --truth.
+One CSV row a seed, overhead in CPU seconds; at the end the mean and scatter of (ln Z − truth) / error are printed.
+Where the problem has no known evidence, give the best estimate with --truth.
 """
 
 from __future__ import annotations
