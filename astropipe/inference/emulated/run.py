@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.inference.emulated.annealing import Particles, anneal
+from astropipe.inference.emulated.annealing import Particles
 from astropipe.inference.emulated.correction import (
     Estimate,
     Pool,
@@ -21,15 +21,15 @@ from astropipe.inference.emulated.correction import (
 )
 from astropipe.inference.emulated.design import first_points, next_points
 from astropipe.inference.emulated.emulator import Emulator
+from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.mixture import fit_mixture
 from astropipe.inference.emulated.result import EmulatedDiagnostics, EmulatedResult
 from astropipe.inference.priors import Prior
 from astropipe.runtime.errors import InputError, UsageError
-from astropipe.runtime.seeds import stream
 
 Array = NDArray[np.float64]
 
-N_PARTICLES, POOL_SIZE = 1000, 20_000
+POOL_SIZE = 20_000
 
 PILOT, ROUND = 48, 64
 """Points of the round by which the emulator is judged, and of each round that counts."""
@@ -40,60 +40,8 @@ GOOD_ENOUGH = 0.25
 PILOT_ESS, PILOT_RMSE = 0.6, 0.5
 """Effective share of the pilot's points, and error of ln L at them, with which corrections begin."""
 
-REFIT = 1.07
-"""Growth of the training set after which hyperparameters are fitted anew."""
-
 MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 10.0, 4.0
 """Share of one sample, weight of one in units of the mean, difference between rounds that a converged run may have."""
-
-
-class _Run:
-    """The true values so far, the emulator that has learned from them, and what was counted."""
-
-    def __init__(self, log_likelihood_of_many: Callable[[Array], Array], prior: Prior, seed: int) -> None:
-        self.prior = prior
-        self.n_emulated = 0
-        self.emulator: Emulator | None = None
-        self.rng = stream(seed, "inference.emulated")
-        self._true = log_likelihood_of_many
-        self.u = np.empty((0, len(prior)))
-        self.values = np.empty(0)
-        self._n_fitted = 0
-
-    def allowed(self, u: Array) -> NDArray[np.bool_]:
-        """Return whether points [m, d] of the unit cube satisfy the constraints, [m]."""
-        return self.prior.allowed(self.prior.transform(u))
-
-    def evaluate(self, u: Array) -> Array:
-        """Call the true likelihood at points [m, d] of the unit cube and remember the values [m]."""
-        x = self.prior.transform(u)
-        values = np.asarray(self._true(x), dtype=np.float64)
-        if values.shape != (len(u),):
-            raise InputError(f"the likelihood of {len(u)} points returned shape {values.shape}, not ({len(u)},)")
-        wrong = np.isnan(values) | (values == np.inf)
-        if np.any(wrong):
-            i = int(np.argmax(wrong))
-            point = ", ".join(f"{name}={float(value)!r}" for name, value in zip(self.prior.names, x[i], strict=True))
-            raise InputError(f"the likelihood returned {values[i]} at {point}; it must be finite, or -inf")
-        self.u, self.values = np.concatenate([self.u, u]), np.concatenate([self.values, values])
-        return values
-
-    def learn(self) -> Emulator:
-        """Fit the emulator to all true values."""
-        grown = len(self.u) > REFIT * self._n_fitted
-        iterations = (30 if len(self.u) < 200 else 12) if grown else 0
-        self._n_fitted = len(self.u) if grown else self._n_fitted
-        self.emulator = Emulator(self.u, self.values, self.emulator, iterations)
-        return self.emulator
-
-    def anneal(self, emulator: Emulator) -> list[Particles]:
-        """Return particles of the emulated posterior at rising powers of the likelihood."""
-
-        def counted(u: Array) -> Array:
-            self.n_emulated += len(u)
-            return emulator.log_likelihood(u)
-
-        return anneal(counted, self.allowed, len(self.prior), N_PARTICLES, self.rng)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +99,7 @@ def sample_emulated(
         raise UsageError(f"precision = {precision} must be > 0 and min_ess = {min_ess} at least 1")
     if max_calls < n_first + PILOT + ROUND:
         raise UsageError(f"max_calls = {max_calls} is too few; use at least {n_first + PILOT + ROUND}")
-    run = _Run(log_likelihood_of_many, prior, seed)
+    run = Knowledge(log_likelihood_of_many, prior, seed)
     run.evaluate(first_points(run.allowed, d, n_first, run.rng))
     if not np.any(np.isfinite(run.values)):
         raise InputError(f"ln L is -inf at each of the first {n_first} points; give a prior that overlaps with it")
@@ -203,7 +151,7 @@ def relative_error(deviation: Array) -> float:
     return float(np.sqrt(np.mean(np.expm1(np.minimum(deviation**2, 3.0)))))
 
 
-def _candidates(run: _Run, emulator: Emulator, posterior: Particles) -> _Candidates:
+def _candidates(run: Knowledge, emulator: Emulator, posterior: Particles) -> _Candidates:
     pool = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, POOL_SIZE, run.rng)
     emulated = emulator.log_likelihood(pool.u)
     run.n_emulated += len(emulated)
@@ -231,7 +179,7 @@ def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
 
 
 def _result(
-    run: _Run, rounds: list[Round], values: list[Array], precision: float, min_ess: float, rmse: float
+    run: Knowledge, rounds: list[Round], values: list[Array], precision: float, min_ess: float, rmse: float
 ) -> EmulatedResult:
     names, d = run.prior.names, len(run.prior)
     empty = Estimate(-math.inf, math.inf, np.empty(0), 0.0, 1.0, 0.0)
