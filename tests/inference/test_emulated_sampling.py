@@ -81,6 +81,15 @@ def test_several_modes_and_curved_ones_are_right_or_flagged(name: str) -> None:
     assert not result.converged or abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
 
 
+@pytest.mark.slow
+@pytest.mark.xfail(reason="most of the eggbox's modes are missed without a sign of it")
+def test_many_narrow_modes_are_right_or_flagged() -> None:
+    task = problem("eggbox")
+    result = sample_emulated(task.log_likelihood, task.prior, precision=0.02, max_calls=800, seed=5)
+    assert task.log_evidence is not None
+    assert not result.converged or abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
+
+
 def test_points_outside_a_constraint_are_never_evaluated() -> None:
     prior = Prior(PLANE.parameters, [Constraint("x + y < 0", below_the_diagonal)])
 

@@ -86,6 +86,12 @@ def sample_emulated(
     seed
         Root seed.
 
+    Notes
+    -----
+    A separate mode to which neither the first points nor the emulator point is missed, and nothing in the result
+    tells so: on the eggbox 2 of 18 modes are found and the run counts as converged. Where the likelihood may have
+    many narrow modes, use nested sampling.
+
     Raises
     ------
     UsageError
