@@ -1,0 +1,153 @@
+"""The emulator of ln L on the unit cube: a Gaussian process in whitened coordinates, of a compressed target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from astropipe.inference.emulated.gaussian_process import GaussianProcess, fit_hyperparameters
+
+Array = NDArray[np.float64]
+
+FAR_NOISE = 0.2
+"""How well the emulator must meet a value below the exactly rendered range, as a share of how far below it is."""
+
+NEAR_FIT = 1.5
+"""Once enough points are known, the fine process learns from those within this many ranges of the maximum only."""
+
+ENOUGH_NEAR = 12
+"""How many such points, for each parameter, are enough."""
+
+VETO = 0.2
+"""How far, in its own units, the coarse process must be below the learned range to overrule the fine one."""
+
+COARSE_NOISE = 0.03
+
+MOST_POINTS, MOST_COARSE = 1000, 800
+"""Training points at most, those of highest likelihood: the cost of a process grows with their cube."""
+
+
+def near(n_parameters: int) -> float:
+    """Return how far below its maximum ln L is rendered uncompressed.
+
+    In a Gaussian posterior of d parameters ln L is d/2 ± √(d/2) below its maximum; all but 1e-6 of the mass of
+    2 to 20 parameters lies within 14 + d.
+    """
+    return 14.0 + n_parameters
+
+
+def compress(drop: Array, scale: float) -> Array:
+    """Map distances below the maximum, [n] ≥ 0, to a range that a smooth emulator can render.
+
+    The identity up to `scale`, scale (1 + ln(drop / scale)) beyond, so that the slope is continuous; what is
+    farther than e⁴ scale is taken to be there.
+    """
+    limited = np.clip(drop, scale, scale * np.exp(4.0))
+    return np.where(drop < scale, drop, scale * (1.0 + np.log(limited / scale)))
+
+
+def decompress(value: Array, scale: float) -> Array:
+    """Invert `compress`, [n]; values below 0 (higher than the maximum so far) stay as they are."""
+    return np.where(value < scale, value, scale * np.exp(np.clip(value / scale - 1.0, 0.0, 5.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Whitening:
+    """An affine map that takes the points of highest likelihood to mean 0 and covariance 1."""
+
+    centre: Array
+    matrix: Array
+
+    def __call__(self, u: Array) -> Array:
+        """Return the whitened coordinates of points [n, d]."""
+        return np.asarray((u - self.centre) @ self.matrix)
+
+
+def whitening(u: Array, drop: Array, scale: float) -> Whitening:
+    """Return the whitening of points `u` [n, d] with distances `drop` [n] below the maximum of ln L.
+
+    It is computed from the points within `scale` of the maximum, or from the best 4 d where those are fewer.
+    """
+    d = u.shape[1]
+    order = np.argsort(drop, kind="stable")
+    n = max(int(np.count_nonzero(drop < scale)), min(4 * d, len(u)))
+    best = u[order[:n]]
+    centre = best.mean(axis=0)
+    deviations = best - centre
+    covariance = deviations.T @ deviations / len(best)
+    # A share of the diagonal keeps a degenerate set of points from stretching a direction without end.
+    covariance += np.diag(1e-3 * np.diag(covariance) + 1e-12)
+    return Whitening(centre, np.linalg.inv(np.linalg.cholesky(covariance)).T)
+
+
+class Emulator:
+    """ln L learned from true values; a guide to where to evaluate, never a value that is reported.
+
+    Two processes share the work. The fine one renders ln L where the posterior can be; points far below would force
+    short length scales on it, so it does not see them. Where the coarse one, which learns the logarithm of the
+    distance to the maximum from all points, says that ln L is far below, its word is taken.
+
+    Parameters
+    ----------
+    u, log_likelihoods
+        Points of the unit cube [n, d] and their true ln L [n], −inf where the model has no value.
+    before
+        An earlier emulator, from whose hyperparameters the fit begins.
+    iterations
+        Steps of the fit of hyperparameters; 0 keeps those of `before`.
+    """
+
+    def __init__(self, u: Array, log_likelihoods: Array, before: Emulator | None = None, iterations: int = 30) -> None:
+        d = u.shape[1]
+        self.highest = float(np.max(log_likelihoods))
+        self._scale = near(d)
+        drop = self.highest - log_likelihoods
+        order = np.argsort(drop, kind="stable")
+        n_near = int(np.count_nonzero(drop <= NEAR_FIT * self._scale))
+        if n_near < ENOUGH_NEAR * d:
+            n_near = len(u)
+        close = order[: min(n_near, MOST_POINTS)]
+        self._whiten = whitening(u[close], drop[close], self._scale)
+        y = -compress(drop[close], self._scale)
+        noise = FAR_NOISE * np.maximum(-y - self._scale, 0.0)
+        self._fine: GaussianProcess = _process(
+            self._whiten(u[close]), y, noise, before._fine if before else None, iterations
+        )
+        self._coarse: GaussianProcess | None = None
+        if n_near < len(u):
+            known = order[:MOST_COARSE]
+            # What is farther than e⁶ ranges, and where the model has no value, is taken to be there.
+            y = -np.log1p(np.minimum(drop[known] / self._scale, np.exp(6.0)))
+            earlier = before._coarse if before else None
+            self._coarse = _process(self._whiten(u[known]), y, np.full(len(y), COARSE_NOISE), earlier, iterations)
+
+    def log_likelihood(self, u: Array) -> Array:
+        """Return the emulated ln L at points [m, d] of the unit cube, as [m]."""
+        x = self._whiten(u)
+        values = -decompress(-self._fine.mean(x), self._scale)
+        if self._coarse is not None:
+            coarse = self._coarse.mean(x)
+            values = np.where(self._far(coarse), -self._scale * np.expm1(np.clip(-coarse, 0.0, 10.0)), values)
+        return np.asarray(self.highest + values)
+
+    def deviation(self, u: Array) -> Array:
+        """Return the emulator's own estimate of its error in (compressed) ln L at points [m, d], as [m]."""
+        x = self._whiten(u)
+        deviation = self._fine.deviation(x)
+        return deviation if self._coarse is None else np.where(self._far(self._coarse.mean(x)), 0.5, deviation)
+
+    def most_informative(self, u: Array, weights: Array, n: int) -> NDArray[np.intp]:
+        """Return indices [n] of points [m, d] whose values would tell most; see `GaussianProcess`."""
+        return self._fine.most_informative(self._whiten(u), weights, n)
+
+    def _far(self, coarse: Array) -> NDArray[np.bool_]:
+        return np.asarray(coarse < -np.log1p(NEAR_FIT) - VETO)
+
+
+def _process(x: Array, y: Array, noise: Array, before: GaussianProcess | None, iterations: int) -> GaussianProcess:
+    start = before.hyperparameters if before is not None else None
+    if start is None or iterations:
+        start = fit_hyperparameters(x, y, noise, start, max(iterations, 12))
+    return GaussianProcess(x, y, noise, start)

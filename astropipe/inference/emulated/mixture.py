@@ -1,0 +1,105 @@
+"""A mixture of Student-t densities fitted to particles: heavy-tailed, easy to draw from, of known density.
+
+Expectation maximisation with fixed degrees of freedom [Peel & McLachlan 2000, Statistics and Computing 10, 339].
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln, logsumexp
+
+Array = NDArray[np.float64]
+
+DEGREES_OF_FREEDOM = 6.0
+MOST_COMPONENTS = 32
+N_ITERATIONS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Shares [k], centres [k, d] and lower Cholesky factors [k, d, d] of the scale matrices."""
+
+    shares: Array
+    centres: Array
+    factors: Array
+
+    def log_components(self, x: Array) -> tuple[Array, Array]:
+        """Return ln(share × density) of each component at `x` [m, d], and the squared distances; both [m, k]."""
+        d, nu = x.shape[1], DEGREES_OF_FREEDOM
+        distances = np.empty((len(x), len(self.shares)))
+        for k, (centre, factor) in enumerate(zip(self.centres, self.factors, strict=True)):
+            distances[:, k] = np.sum(solve_triangular(factor, (x - centre).T, lower=True) ** 2, axis=0)
+        log_norm = gammaln(0.5 * (nu + d)) - gammaln(0.5 * nu) - 0.5 * d * np.log(nu * np.pi)
+        log_det = np.sum(np.log(np.diagonal(self.factors, axis1=1, axis2=2)), axis=1)
+        log_density = log_norm - log_det - 0.5 * (nu + d) * np.log1p(distances / nu)
+        return np.log(self.shares) + log_density, distances
+
+    def log_density(self, x: Array) -> Array:
+        """Return the logarithm of the density at points [m, d], as [m]."""
+        return np.asarray(logsumexp(self.log_components(x)[0], axis=1))
+
+    def draw(self, n: int, rng: np.random.Generator) -> Array:
+        """Return n draws, [n, d]."""
+        component = rng.choice(len(self.shares), n, p=self.shares)
+        normal = rng.standard_normal((n, self.centres.shape[1]))
+        normal /= np.sqrt(rng.chisquare(DEGREES_OF_FREEDOM, n) / DEGREES_OF_FREEDOM)[:, None]
+        return np.asarray(self.centres[component] + np.einsum("nij,nj->ni", self.factors[component], normal))
+
+
+def fit_mixture(x: Array, rng: np.random.Generator) -> Mixture:
+    """Return a mixture fitted to equally weighted points `x`, [n, d].
+
+    The number of components is doubled as long as that raises the mean log density of every second point, which
+    the fit does not see.
+    """
+    order = rng.permutation(len(x))
+    fitted, held = x[order[::2]], x[order[1::2]]
+    best = _expectation_maximisation(fitted, 1, rng)
+    score = float(np.mean(best.log_density(held)))
+    k = 2
+    while k <= min(MOST_COMPONENTS, len(fitted) // (5 * x.shape[1])):
+        mixture = _expectation_maximisation(fitted, k, rng)
+        new = float(np.mean(mixture.log_density(held)))
+        if new < score + 0.01:
+            break
+        best, score, k = mixture, new, 2 * k
+    return best
+
+
+def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mixture:
+    d = x.shape[1]
+    total = np.cov(x.T).reshape(d, d)
+    floor = np.diag(1e-6 * np.diag(total) + 1e-16)
+    start = np.linalg.cholesky(total / k ** (2.0 / d) + floor)
+    mixture = Mixture(np.full(k, 1.0 / k), _spread_centres(x, total + floor, k, rng), np.repeat(start[None], k, axis=0))
+    for _ in range(N_ITERATIONS if k > 1 else 10):
+        log_components, distances = mixture.log_components(x)
+        responsibility = np.exp(log_components - logsumexp(log_components, axis=1, keepdims=True))
+        robust = responsibility * (DEGREES_OF_FREEDOM + d) / (DEGREES_OF_FREEDOM + distances)
+        # One point's worth of the whole covariance keeps a component from collapsing onto a few points.
+        sizes = responsibility.sum(axis=0) + 1e-9
+        centres = (robust.T @ x + 1e-9 * x.mean(axis=0)) / (robust.sum(axis=0) + 1e-9)[:, None]
+        factors = np.empty((k, d, d))
+        for i in range(k):
+            deviations = x - centres[i]
+            scatter = (deviations * robust[:, i : i + 1]).T @ deviations
+            factors[i] = np.linalg.cholesky((scatter + total / k ** (2.0 / d)) / (sizes[i] + 1.0) + floor)
+        mixture = Mixture(sizes / sizes.sum(), centres, factors)
+    return mixture
+
+
+def _spread_centres(x: Array, covariance: Array, k: int, rng: np.random.Generator) -> Array:
+    """Choose k of the points, each with probability ∝ squared distance to those chosen (k-means++)."""
+    whitened = solve_triangular(np.linalg.cholesky(covariance), x.T, lower=True).T
+    chosen = [int(rng.integers(len(x)))]
+    nearest = np.full(len(x), np.inf)
+    for _ in range(k - 1):
+        nearest = np.minimum(nearest, np.sum((whitened - whitened[chosen[-1]]) ** 2, axis=1))
+        total = nearest.sum()
+        share = nearest / total if total > 0.0 else np.full(len(x), 1.0 / len(x))
+        chosen.append(int(rng.choice(len(x), p=share)))
+    return x[chosen]
