@@ -57,6 +57,7 @@ def test_same_seed_same_result(plain: EmulatedResult) -> None:
     np.testing.assert_array_equal(again.samples, plain.samples)
 
 
+@pytest.mark.slow
 def test_five_dimensions_cost_few_calls() -> None:
     task = problem("correlated-gaussian")
     calls = 0
@@ -73,7 +74,7 @@ def test_five_dimensions_cost_few_calls() -> None:
     assert abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
 
 
-@pytest.mark.parametrize("name", ["himmelblau", "ring"])
+@pytest.mark.parametrize("name", [pytest.param("himmelblau", marks=pytest.mark.slow), "ring"])
 def test_several_modes_and_curved_ones_are_right_or_flagged(name: str) -> None:
     task = problem(name)
     result = sample_emulated(task.log_likelihood, task.prior, precision=0.05, min_ess=100, max_calls=400, seed=3)
@@ -102,6 +103,7 @@ def test_points_outside_a_constraint_are_never_evaluated() -> None:
     assert abs(result.logz - (PLANE_LOGZ - math.log(2.0))) < 4.0 * result.logz_err
 
 
+@pytest.mark.slow
 def test_impossible_half_is_right_or_flagged() -> None:
     def right_of_minus_one(x: Array) -> Array:
         return np.where(x[:, 0] > -1.0, gaussian(x), -np.inf)
