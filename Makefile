@@ -92,7 +92,7 @@ $(BASELINES)/%.h5: $(BASELINES)/survey.h5
 	$(BIN)/astropipe spectra train $< --seed 1 --output $@ --resume --force \
 	  --set spectra.train.model=$* --set spectra.train.network.precision=bfloat16
 
-bench-spectra-networks: $(BASELINES)/rrnet.h5 $(BASELINES)/starnet.h5 ## train RRNet and StarNet (three hours) and compare
+bench-spectra-networks: $(BASELINES)/rrnet.h5 $(BASELINES)/starnet.h5 ## train RRNet and StarNet (hours, resumable) and compare
 	$(BIN)/python benchmarks/bench_spectra.py --parts networks --networks $^
 	$(BIN)/python benchmarks/insert_tables.py
 
@@ -104,7 +104,7 @@ bench-morphology: $(VENV)/.morphology-peers ## classes of galaxies beside the pu
 	$(BIN)/python benchmarks/bench_morphology.py $(if $(ZOO),--zoo $(ZOO))
 	$(BIN)/python benchmarks/insert_tables.py
 
-encoder: $(READY) ## train the encoder of galaxies that comes with astropipe again (an hour)
+encoder: $(READY) ## train the encoder of galaxies that comes with astropipe again (an hour or two)
 	$(BIN)/astropipe morphology train --seed 1 --resume --force --set morphology.train.precision=bfloat16 \
 	  --output astropipe/weights/galaxy-encoder.h5
 

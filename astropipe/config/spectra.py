@@ -98,7 +98,7 @@ class NetworkTrainConfig(Section):
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
-        description="of matrix products while learning; bfloat16 takes half the time where the processor has it",
+        description="of matrix products while learning; bfloat16 is faster where the processor has it",
     )
 
 

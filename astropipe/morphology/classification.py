@@ -248,8 +248,8 @@ def _second_step(
     """
     taught = np.zeros(len(labels), dtype=bool)
     for name in CLASSES:
-        members = np.flatnonzero(labels == name)
-        taught[members[np.argsort(-agreement[members], kind="stable")][: -(-len(members) // 2)]] = True
+        of_class = np.flatnonzero(labels == name)
+        taught[of_class[np.argsort(-agreement[of_class], kind="stable")][: -(-len(of_class) // 2)]] = True
     head = fit_head(embedding[taught], labels[taught])
     if head is None or reference.embedding.shape[1] != embedding.shape[1]:
         return head

@@ -81,7 +81,7 @@ class TrainingSettings:
     invariance, spread, decorrelation : float
         Weights of the three terms of VICReg.
     precision : {"float32", "bfloat16"}
-        Of the products of matrices; the second takes two thirds of the time on processors that have it.
+        Of the products of matrices; the second is faster on processors that have it.
     """
 
     steps: int = 2000

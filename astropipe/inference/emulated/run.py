@@ -89,8 +89,8 @@ def sample_emulated(
     Notes
     -----
     A separate mode to which neither the first points nor the emulator point is missed, and nothing in the result
-    tells so: on the eggbox 2 of 18 modes are found and the run counts as converged. Where the likelihood may have
-    many narrow modes, use nested sampling.
+    tells so: on the eggbox 2 of 18 modes are found and the run counts as converged, and a mode of Himmelblau's
+    function may be missed. Where the likelihood may have several modes, use nested sampling.
 
     Raises
     ------

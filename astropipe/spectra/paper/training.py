@@ -48,7 +48,7 @@ class Schedule:
     validation_share : float
         Share of the spectra that is set aside.
     precision : {"float32", "bfloat16"}
-        Of the products of matrices while learning; the second takes half the time on processors that have it.
+        Of the products of matrices while learning; the second is faster on processors that have it.
     """
 
     members: int = 6
