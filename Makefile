@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology bench-inference encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -110,6 +110,10 @@ encoder: $(READY) ## train the encoder of galaxies that comes with astropipe aga
 
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
+
+bench-inference: $(READY) ## emulated sampling: calls, errors and bias over seeds (half an hour)
+	$(BIN)/python benchmarks/bench_inference_emulated.py
+	$(BIN)/python benchmarks/insert_tables.py
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results

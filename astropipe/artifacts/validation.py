@@ -30,7 +30,7 @@ def faults(file: h5py.File, schema: Schema) -> Iterator[str]:
     yield from _length_faults(file, schema)
     for field in schema.attributes:
         path, _, name = field.name.partition("@")
-        if path not in file or name not in file[path].attrs:
+        if field.required and (path not in file or name not in file[path].attrs):
             yield f"attribute {field.name} is missing ({field.description})"
 
 

@@ -24,7 +24,17 @@ class SampleConfig(Section):
         description="name of the posterior, put before the title, by which metrics and figures tell it from others of "
         "its problem; the workflow gives the name of the posterior where that is not the name of the problem",
     )
-    n_live: int = Field(500, ge=20, description="number of live points; the error of ln Z falls as its square root")
+    method: Literal["exact", "emulated"] = Field(
+        "exact",
+        description="exact: nested sampling; emulated: an emulator proposes and the true likelihood decides, for "
+        "likelihoods whose calls are expensive",
+    )
+    precision: float = Field(0.05, gt=0, description="error of ln Z at which emulated sampling ends")
+    min_ess: float = Field(300.0, ge=1, description="effective sample size that emulated sampling reaches as well")
+    fallback: bool = Field(False, description="whether to sample exactly where emulated sampling does not converge")
+    n_live: int = Field(
+        500, ge=20, description="number of live points, if exact; the error of ln Z falls as its square root"
+    )
     dlogz: float = Field(0.01, gt=0, description="stop when the live points could add less than this to ln Z")
     dynamic: bool = Field(False, description="dynamic nested sampling: spend further points on the posterior")
     bound: Literal["none", "single", "multi", "balls", "cubes"] = Field(
@@ -34,7 +44,10 @@ class SampleConfig(Section):
         "auto", description="how dynesty draws inside the bound"
     )
     max_calls: int | None = Field(
-        None, ge=1, description="end the run, not converged, after about so many likelihood calls; null for no limit"
+        None,
+        ge=1,
+        description="end the run, not converged, after about so many likelihood calls; null for no limit if exact, "
+        "2000 if emulated",
     )
     pool: Literal["auto", "always", "never"] = Field(
         "auto",
@@ -55,7 +68,7 @@ class EvaluateConfig(Section):
 
 
 class InferenceConfig(Section):
-    """Posteriors: nested sampling."""
+    """Posteriors: nested sampling, exact or with an emulated likelihood."""
 
-    sample: SampleConfig = Field(SampleConfig(), description="nested sampling")
+    sample: SampleConfig = Field(SampleConfig(), description="sampling of a posterior")
     evaluate: EvaluateConfig = Field(EvaluateConfig(), description="comparison with published values")

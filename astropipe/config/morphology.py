@@ -124,7 +124,8 @@ class TrainConfig(Section):
     """Settings of ``astropipe morphology train``: the encoder."""
 
     n_galaxies: int = Field(50_000, ge=100, description="galaxies that are rendered to learn from")
-    steps: int = Field(2600, ge=1, description="batches")
+    denoiser_steps: int = Field(2000, ge=1, description="batches of pairs of exposures from which the denoiser learns")
+    steps: int = Field(2600, ge=1, description="batches from which the network learns")
     batch: int = Field(128, ge=8, description="galaxies of a batch, each seen twice")
     learning_rate: float = Field(1e-3, gt=0, description="highest rate of AdamW")
     precision: Literal["float32", "bfloat16"] = Field(

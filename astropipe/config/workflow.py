@@ -136,6 +136,10 @@ _POSTERIORS = {
         "w0wa-desi-dr2-cmb",
         "w0wa-chronometers-desi-dr2",
     )
+} | {
+    "w0wa-chronometers-desi-dr2-emulated": PosteriorConfig(
+        sample={"problem": "w0wa-chronometers-desi-dr2", "method": "emulated", "precision": 0.02}
+    )
 }
 
 

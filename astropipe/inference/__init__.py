@@ -1,6 +1,6 @@
-"""Posteriors: cosmological backgrounds, likelihoods of real data, priors, and nested sampling.
+"""Posteriors: cosmological backgrounds, likelihoods of real data, priors, exact and emulated sampling.
 
-`sample` runs nested sampling for any likelihood and prior; `problem` gives a registered problem by name.
+`sample` gives the posterior and evidence of any likelihood and prior; `problem` gives a registered problem by name.
 """
 
 from __future__ import annotations
@@ -9,22 +9,34 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from astropipe.inference.nested import sample
+    from astropipe.inference.emulated import EmulatedResult
     from astropipe.inference.priors import Prior
     from astropipe.inference.problems import Problem, problem, problem_names
-    from astropipe.inference.results import NestedResult
+    from astropipe.inference.results import NestedResult, PosteriorResult
+    from astropipe.inference.sampling import sample
 
 # Where each public name lives; loaded at first use (PEP 562), because dynesty and scipy take a second to import.
 _HOMES = {
+    "EmulatedResult": "emulated",
     "NestedResult": "results",
+    "PosteriorResult": "results",
     "Prior": "priors",
     "Problem": "problems",
     "problem": "problems",
     "problem_names": "problems",
-    "sample": "nested",
+    "sample": "sampling",
 }
 
-__all__ = ["NestedResult", "Prior", "Problem", "problem", "problem_names", "sample"]
+__all__ = [
+    "EmulatedResult",
+    "NestedResult",
+    "PosteriorResult",
+    "Prior",
+    "Problem",
+    "problem",
+    "problem_names",
+    "sample",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -54,7 +54,8 @@ def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     deviation = (logz - value) / np.hypot(logz_err, error)
     yield subject, "logz", logz, logz_err, "", value, error, deviation, source
     for name in ("ess", "n_true_calls", "insertion_rank_p", "converged"):
-        yield subject, name, float(run[name]), np.nan, "", np.nan, np.nan, np.nan, ""
+        if name in run:
+            yield subject, name, float(run[name]), np.nan, "", np.nan, np.nan, np.nan, ""
 
 
 def _reference(row: Table.Row | None) -> tuple[float, float, str]:

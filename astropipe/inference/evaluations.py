@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.fingerprint import Identity
-from astropipe.runtime.errors import ArtifactError, OutputError
+from astropipe.runtime.errors import ArtifactError, OutputError, UsageError
 
 MAGIC = b"ASTROEV1"
 SHARDS = "evaluations-*.bin"
@@ -127,6 +127,20 @@ class EvaluationLog:
 def shards(folder: Path) -> list[Path]:
     """Return the shards of a log in the order in which they were begun; none if the folder does not exist."""
     return sorted(folder.glob(SHARDS))
+
+
+def check_checkpoint(folder: Path | None, resume: bool) -> None:
+    """Refuse a folder that holds evaluations unless they are to be used.
+
+    Raises
+    ------
+    UsageError
+        If `folder` holds evaluations and `resume` is false, or there is no folder to resume from.
+    """
+    if resume and folder is None:
+        raise UsageError("resume=True needs the checkpoint folder of the run to resume")
+    if folder is not None and not resume and shards(folder):
+        raise UsageError(f"{folder} holds evaluations of an earlier run; continue it with resume=True, or delete it")
 
 
 def read_shard(path: Path, identity: Identity) -> Iterator[tuple[bytes, float]]:

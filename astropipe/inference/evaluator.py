@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +41,12 @@ class Specification:
 
 @dataclass(slots=True)
 class Counts:
-    """Evaluations asked for: excluded by a constraint, computed now, and read from an earlier run's log."""
+    """Evaluations asked for: excluded by a constraint, computed now (and for how long), read from an earlier log."""
 
     masked: int = 0
     computed: int = 0
     reused: int = 0
+    seconds: float = 0.0
 
     @property
     def total(self) -> int:
@@ -56,11 +58,13 @@ class Counts:
         self.masked += other.masked
         self.computed += other.computed
         self.reused += other.reused
+        self.seconds += other.seconds
 
     def take(self) -> Counts:
         """Return the counts so far and begin anew."""
-        taken = Counts(self.masked, self.computed, self.reused)
+        taken = replace(self)
         self.masked = self.computed = self.reused = 0
+        self.seconds = 0.0
         return taken
 
 
@@ -125,7 +129,9 @@ class Evaluator:
         if known is not None:
             self.counts.reused += 1
             return known
+        begin = time.perf_counter()
         value = self._compute(x)
+        self.counts.seconds += time.perf_counter() - begin
         self.counts.computed += 1
         if self.log is not None:
             self.log.append(x, value)

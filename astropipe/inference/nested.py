@@ -8,6 +8,7 @@ al., doi:10.5281/zenodo.3348367].
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import dynesty
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.inference.evaluations import shards
+from astropipe.inference.evaluations import check_checkpoint
 from astropipe.inference.evaluator import Specification
 from astropipe.inference.fingerprint import identify
 from astropipe.inference.initial import draw_any, draw_supported
@@ -138,10 +139,12 @@ def sample(
     """
     prior = prior if isinstance(prior, Prior) else Prior(prior)
     settings = _Settings(n_live, dlogz, dynamic, target_ess, bound, sampling, queue_size, max_calls)
-    _check(settings, len(prior), checkpoint, resume)
+    _check(settings, len(prior))
+    check_checkpoint(checkpoint, resume)
     identity = identify(log_likelihood, prior.names)
     specification = Specification(log_likelihood, prior, vectorized, checkpoint, identity)
     processes = min(pool, queue_size) if isinstance(pool, int) else pool
+    begin = time.perf_counter()
     try:
         with open_workers(specification, processes, stop_requested) as workers, warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=DYNESTY_MODULES)
@@ -149,10 +152,10 @@ def sample(
     except InterruptedRunError as error:
         kept = f"all evaluations are in {checkpoint}; continue with resume=True" if checkpoint else "nothing was kept"
         raise InterruptedRunError(f"sampling stopped on request; {kept}") from error
-    return _result(outcome, settings, workers, prior)
+    return _result(outcome, settings, workers, prior, time.perf_counter() - begin)
 
 
-def _check(settings: _Settings, n_parameters: int, checkpoint: Path | None, resume: bool) -> None:
+def _check(settings: _Settings, n_parameters: int) -> None:
     if settings.n_live <= 2 * n_parameters:
         raise UsageError(
             f"n_live = {settings.n_live} is too few to bound {n_parameters} parameters;"
@@ -169,12 +172,6 @@ def _check(settings: _Settings, n_parameters: int, checkpoint: Path | None, resu
     for name, choices in (("bound", get_args(Bound)), ("sampling", get_args(Sampling))):
         if getattr(settings, name) not in choices:
             raise UsageError(f"{name} = {getattr(settings, name)!r} is not one of {', '.join(choices)}")
-    if resume and checkpoint is None:
-        raise UsageError("resume=True needs the checkpoint folder of the run to resume")
-    if checkpoint is not None and not resume and shards(checkpoint):
-        raise UsageError(
-            f"{checkpoint} holds evaluations of an earlier run; continue it with resume=True, or delete it"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +240,9 @@ class _Reporter:
             self._progress(iteration, asked, logz, remaining, iteration / asked)
 
 
-def _result(outcome: _Outcome, settings: _Settings, workers: Workers, prior: Prior) -> NestedResult:
+def _result(
+    outcome: _Outcome, settings: _Settings, workers: Workers, prior: Prior, elapsed_seconds: float
+) -> NestedResult:
     """Turn dynesty's results into ours, with respect to the whole prior."""
     found, log_support = outcome.found, outcome.log_support
     log_likelihoods = np.array(found.logl, dtype=np.float64)
@@ -271,6 +270,7 @@ def _result(outcome: _Outcome, settings: _Settings, workers: Workers, prior: Pri
         n_true_calls=counts.computed + counts.reused,
         n_reused_calls=counts.reused,
         masked_fraction=prior.masked_fraction(),
+        overhead_seconds=elapsed_seconds - counts.seconds / workers.processes,
         insertion_ranks=ranks,
         converged=_converged(found, settings),
     )

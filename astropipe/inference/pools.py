@@ -7,6 +7,7 @@ every task, since it offers no other way), and not with each point.
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -59,7 +60,11 @@ class Workers(AbstractContextManager["Workers"]):
         What the sampler is to call for ln L and for the prior transform.
     counts
         Evaluations so far, over all processes.
+    processes
+        How many make them at a time; NaN where that is not known.
     """
+
+    processes: float = 1
 
     log_likelihood: Callable[[NDArray[np.float64]], float]
     transform: Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -128,6 +133,8 @@ class _Remote(Workers):
 class ExecutorWorkers(_Remote):
     """Workers of a user's executor: anything with ``map``, MPI pools included."""
 
+    processes = math.nan
+
     def __init__(self, specification: Specification, stop_requested: StopRequest | None, executor: MapExecutor) -> None:
         self.payload = _pickled(specification)
         self._executor = executor
@@ -143,6 +150,7 @@ class ProcessWorkers(_Remote):
     def __init__(self, specification: Specification, stop_requested: StopRequest | None, processes: int) -> None:
         payload = _pickled(specification)
         super().__init__(specification, stop_requested)
+        self.processes = processes
         context = multiprocessing.get_context("spawn")
         self._stop: Event = context.Event()
         # A pipe and no event: to set an event is to wait for its waiters, of which a dead worker would be one for ever.

@@ -9,15 +9,18 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from astropipe.artifacts import ArtifactWriter
+from astropipe.inference.emulated import EmulatedResult
 from astropipe.inference.priors import Prior
 from astropipe.inference.problems import Problem
-from astropipe.inference.results import NestedResult
-from astropipe.inference.summaries import insertion_rank_pvalue, weighted_mean, weighted_quantiles
+from astropipe.inference.results import NestedResult, PosteriorResult
+from astropipe.inference.summaries import weighted_mean, weighted_quantiles
 
 DRAW_DIMS = ("chain", "draw")
 
 
-def write_posterior(artifact: ArtifactWriter, problem: Problem, result: NestedResult, rng: np.random.Generator) -> None:
+def write_posterior(
+    artifact: ArtifactWriter, problem: Problem, result: PosteriorResult, rng: np.random.Generator
+) -> None:
     """Write parameters, draws, raw samples and evidence.
 
     Parameters
@@ -26,7 +29,7 @@ def write_posterior(artifact: ArtifactWriter, problem: Problem, result: NestedRe
         Open artifact of kind ``posterior``.
     problem : Problem
         Gives names, symbols, units, priors and derived parameters.
-    result : NestedResult
+    result : PosteriorResult
         The samples.
     rng : Generator
         Draws the equal-weight sample, as many draws as the samples are effectively worth.
@@ -52,34 +55,43 @@ def _write_draws(artifact: ArtifactWriter, path: str, draws: NDArray[np.float64]
     artifact.attach_dimensions(path, [f"{group}/{name}" for name in DRAW_DIMS])
 
 
-def _write_nested(artifact: ArtifactWriter, problem: Problem, result: NestedResult) -> None:
+def _write_nested(artifact: ArtifactWriter, problem: Problem, result: PosteriorResult) -> None:
     artifact.write_array("nested/samples", result.samples)
     artifact.write_array("nested/log_weights", result.log_weights - result.logz)
     artifact.write_array("nested/log_likelihoods", result.log_likelihoods)
     artifact.write_array("nested/log_volumes", result.log_volumes)
-    artifact.write_attributes(
-        "nested",
-        {
-            "problem": problem.name,
-            "method": "exact",
-            "logz": result.logz,
-            "logz_err": result.logz_err,
-            "logz_allowed": result.logz_allowed,
-            "masked_fraction": result.masked_fraction,
-            "information": result.information,
+    about: dict[str, object] = {
+        "problem": problem.name,
+        "method": result.method,
+        "logz": result.logz,
+        "logz_err": result.logz_err,
+        "logz_allowed": result.logz_allowed,
+        "masked_fraction": result.masked_fraction,
+        "information": result.information,
+        "n_true_calls": result.n_true_calls,
+        "ess": result.ess,
+        "converged": result.converged,
+    }
+    if isinstance(result, NestedResult):
+        about |= {
             "n_live": result.n_live,
             "n_iterations": result.n_iterations,
-            "n_true_calls": result.n_true_calls,
-            "ess": result.ess,
-            "insertion_rank_p": (
-                insertion_rank_pvalue(result.insertion_ranks, result.n_live) if len(result.insertion_ranks) else np.nan
-            ),
-            "converged": result.converged,
-        },
-    )
+            "insertion_rank_p": result.diagnostics.insertion_rank_p,
+        }
+    if isinstance(result, EmulatedResult):
+        about |= {
+            "n_live": 0,
+            "n_emulated_calls": result.n_emulated_calls,
+            "n_rounds": result.diagnostics.n_rounds,
+            "n_training_calls": result.diagnostics.n_training_calls,
+            "largest_weight": result.diagnostics.largest_weight,
+            "emulator_rmse": result.diagnostics.emulator_rmse,
+            "reasons": "; ".join(result.diagnostics.reasons),
+        }
+    artifact.write_attributes("nested", about)
 
 
-def _parameter_table(problem: Problem, result: NestedResult, values: dict[str, NDArray[np.float64]]) -> Table:
+def _parameter_table(problem: Problem, result: PosteriorResult, values: dict[str, NDArray[np.float64]]) -> Table:
     names = list(values)
     samples = np.column_stack([values[name] for name in names])
     weights = result.weights

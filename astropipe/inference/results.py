@@ -1,82 +1,68 @@
-"""What a nested sampling run returns."""
+"""What a sampling run returns."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.inference.summaries import effective_sample_size, systematic_resample
+from astropipe.inference.summaries import effective_sample_size, insertion_rank_pvalue, systematic_resample
 from astropipe.runtime.errors import UsageError
 
 
-@dataclass(frozen=True, eq=False)
-class NestedResult:
-    """Weighted posterior samples and evidence of one run; samples are in order of rising ln L.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PosteriorResult:
+    """Weighted posterior samples and evidence, by whatever method; every likelihood in it is a true one.
 
     Attributes
     ----------
     names : tuple of str
         Parameters, in the order of the columns of `samples`.
     samples : ndarray [m, d]
-        Dead points, then the last live points.
+        Parameters, in order of rising ln L.
     log_likelihoods : ndarray [m]
-        ln L; −inf only in dynamic runs, for points that are excluded or where the model has no value.
+        True ln L.
     log_volumes : ndarray [m]
         Estimated ln X of the prior volume with a likelihood above that of each sample.
     log_weights : ndarray [m]
-        ln(L ΔX), whose exponentials sum to Z; the posterior weight of a sample is exp(log_weight − logz).
-    log_support : float
-        ln f of the estimated prior volume f with L > 0, at which a static run begins: 0 where L > 0 everywhere.
-        A dynamic run begins at 0 and has its points of L = 0 among the samples.
+        Logarithms of weights that sum to Z; the posterior weight of a sample is exp(log_weight − logz).
     logz, logz_err : float
-        ln Z with respect to the whole prior volume, and its statistical error √(Σ ΔH Δln X) [Speagle 2020,
-        MNRAS 493, 3132].
+        ln Z with respect to the whole prior volume, and its standard error.
     information : float
         Kullback–Leibler divergence H of the posterior from the prior, in nats.
-    n_live : int
-        Live points (of the baseline run if `dynamic`).
-    dynamic : bool
-        Whether live points were added where the posterior mass is.
-    n_iterations : int
-        Points replaced.
-    n_calls : int
-        Points at which the sampler asked for ln L.
-    n_true_calls : int
-        Those at which the likelihood was evaluated: `n_calls` without the points excluded by a constraint.
-        The same for an interrupted and resumed run as for an uninterrupted one.
-    n_reused_calls : int
-        Those among `n_true_calls` whose value came from the checkpoint of an earlier session. The only number
-        here that depends on how often the run was interrupted.
+    n_true_calls, n_emulated_calls : int
+        Points at which the likelihood and its emulator were evaluated. Calls served from a checkpoint count.
     masked_fraction : float
         Share f of the prior volume that the constraints exclude.
-    insertion_ranks : ndarray [k] of int
-        For each replacement, how many of the other live points lie below the new one; uniform on 0 … n_live
-        − 1 if the sampler draws from the constrained prior [Fowlie, Handley & Su 2020, MNRAS 497, 5256].
-        Empty for dynamic runs; replacements while live points share the lowest likelihood are left out.
+    overhead_seconds : float
+        Wall-clock time of the run beyond its likelihood calls, those shared out between the processes. NaN where an
+        executor of unknown size made them. With `n_reused_calls` of exact runs the only number here that another run
+        with the same arguments may have differently.
     converged : bool
-        Whether the run ended by its own criterion and not by `max_calls`.
+        Whether the run ended by its own criterion; if not, `diagnostics` says why.
+    remark : str
+        Why this method was taken, where that was left to the program.
     """
+
+    method: ClassVar[str]
 
     names: tuple[str, ...]
     samples: NDArray[np.float64]
     log_likelihoods: NDArray[np.float64]
     log_volumes: NDArray[np.float64]
     log_weights: NDArray[np.float64]
-    log_support: float
     logz: float
     logz_err: float
     information: float
-    n_live: int
-    dynamic: bool
-    n_iterations: int
-    n_calls: int
     n_true_calls: int
-    n_reused_calls: int
+    n_emulated_calls: int = 0
     masked_fraction: float
-    insertion_ranks: NDArray[np.int64]
+    overhead_seconds: float = math.nan
     converged: bool
+    remark: str = ""
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -88,11 +74,6 @@ class NestedResult:
     def ess(self) -> float:
         """Kish's effective sample size of the weighted samples."""
         return effective_sample_size(self.weights)
-
-    @property
-    def efficiency(self) -> float:
-        """Replacements per point at which ln L was asked for."""
-        return self.n_iterations / self.n_calls
 
     @property
     def logz_allowed(self) -> float:
@@ -125,3 +106,78 @@ class NestedResult:
     ) -> NDArray[np.float64]:
         """Return an equally weighted posterior sample [n, d]; parameters as in `equal_weight_indices`."""
         return np.asarray(self.samples[self.equal_weight_indices(n_draws, seed)])
+
+
+@dataclass(frozen=True, slots=True)
+class NestedDiagnostics:
+    """Whether to believe a nested sampling run.
+
+    Attributes
+    ----------
+    reasons : tuple of str
+        Why the run did not converge; empty if it did.
+    ess : float
+        Kish's effective sample size of the weighted samples.
+    efficiency : float
+        Replacements per point at which ln L was asked for.
+    insertion_rank_p : float
+        p-value of the insertion-rank test; NaN for dynamic runs.
+    """
+
+    reasons: tuple[str, ...]
+    ess: float
+    efficiency: float
+    insertion_rank_p: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class NestedResult(PosteriorResult):
+    """What nested sampling with the true likelihood returns: dead points, then the last live points.
+
+    Attributes
+    ----------
+    log_support : float
+        ln f of the estimated prior volume f with L > 0, at which a static run begins: 0 where L > 0 everywhere.
+        A dynamic run begins at 0 and has its points of L = 0 among the samples, with ln L = −inf.
+    n_live : int
+        Live points (of the baseline run if `dynamic`).
+    dynamic : bool
+        Whether live points were added where the posterior mass is.
+    n_iterations : int
+        Points replaced.
+    n_calls : int
+        Points at which the sampler asked for ln L; `n_true_calls` are those that no constraint excluded.
+    n_reused_calls : int
+        Those among `n_true_calls` whose value came from the checkpoint of an earlier session.
+    insertion_ranks : ndarray [k] of int
+        For each replacement, how many of the other live points lie below the new one; uniform on 0 … n_live
+        − 1 if the sampler draws from the constrained prior [Fowlie, Handley & Su 2020, MNRAS 497, 5256].
+        Empty for dynamic runs; replacements while live points share the lowest likelihood are left out.
+
+    Notes
+    -----
+    The error of ln Z is √(Σ ΔH Δln X) [Speagle 2020, MNRAS 493, 3132].
+    """
+
+    method: ClassVar[str] = "exact"
+
+    log_support: float
+    n_live: int
+    dynamic: bool
+    n_iterations: int
+    n_calls: int
+    n_reused_calls: int
+    insertion_ranks: NDArray[np.int64]
+
+    @property
+    def efficiency(self) -> float:
+        """Replacements per point at which ln L was asked for."""
+        return self.n_iterations / self.n_calls
+
+    @property
+    def diagnostics(self) -> NestedDiagnostics:
+        """What speaks for and against the run."""
+        reasons = () if self.converged else ("ended by max_calls",)
+        ranks = self.insertion_ranks
+        p_value = insertion_rank_pvalue(ranks, self.n_live) if len(ranks) else math.nan
+        return NestedDiagnostics(reasons, self.ess, self.efficiency, p_value)

@@ -11,10 +11,12 @@ import numpy as np
 from astropipe.artifacts import Provenance, create_artifact
 from astropipe.config.inference import EvaluateConfig, SampleConfig
 from astropipe.inference.comparison import compare
+from astropipe.inference.emulated import EmulatedResult
 from astropipe.inference.nested import sample as run_nested
 from astropipe.inference.posterior import write_posterior
 from astropipe.inference.problems import Problem, problem
 from astropipe.inference.results import NestedResult
+from astropipe.inference.sampling import sample as run_any
 from astropipe.inference.timeleft import TimeLeft
 from astropipe.runtime.errors import ArtifactError, QualityError
 from astropipe.runtime.interruption import stop_requested
@@ -26,7 +28,10 @@ from astropipe.runtime.shipped import data_file
 # Below this a call costs less than handing it to another process and back.
 _POOL_PAYS_ABOVE_S = 1e-3
 
-METHOD_CITATIONS = ("Skilling2006", "Speagle2020", "dynesty")
+METHOD_CITATIONS = {
+    "exact": ("Skilling2006", "Speagle2020", "dynesty"),
+    "emulated": ("HansenHurwitz1943", "OwenZhou2000", "RasmussenWilliams2006", "DelMoral2006"),
+}
 
 
 def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run) -> str:
@@ -57,11 +62,13 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
         If the problem or one of its options is unknown.
     InputError
         If a data file or the likelihood is at fault; see `astropipe.inference.nested.sample`.
+    QualityError
+        If emulated sampling gave no result at all.
     InterruptedRunError
         If the run was interrupted; its evaluations are kept.
     """
     chosen = problem(config.problem, **config.options)
-    cited = (*chosen.citations, *METHOD_CITATIONS)
+    cited = (*chosen.citations, *METHOD_CITATIONS[config.method])
     provenance = Provenance.of_run("inference.sample", config, run, sources=chosen.sources, citations=cited)
     checkpoint = checkpoint_path(output)
     try:
@@ -76,11 +83,49 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
     with create_artifact(output, "posterior", title=title, provenance=provenance) as artifact:
         write_posterior(artifact, chosen, result, stream(run.seed, "inference.draws"))
     run.discard_checkpoint(output)
-    end = "" if result.converged else f"; NOT CONVERGED: ended by inference.sample.max_calls = {config.max_calls}"
-    return f"ln Z = {result.logz:.3f} +- {result.logz_err:.3f}, {result.n_true_calls} likelihood calls{end}"
+    end = "" if result.converged else f"; NOT CONVERGED: {'; '.join(result.diagnostics.reasons)}"
+    remark = f"; {result.remark}" if result.remark else ""
+    return f"ln Z = {result.logz:.3f} +- {result.logz_err:.3f}, {result.n_true_calls} likelihood calls{remark}{end}"
 
 
-def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult:
+def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult | EmulatedResult:
+    return (_sample_exactly if config.method == "exact" else _sample_emulated)(chosen, checkpoint, config, run)
+
+
+def _sample_emulated(
+    chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run
+) -> NestedResult | EmulatedResult:
+    with run.progress(chosen.name, None, "calls") as reporter:
+        result = run_any(
+            chosen.log_likelihood,
+            chosen.prior,
+            method="emulated",
+            n_live=config.n_live,
+            precision=config.precision,
+            min_ess=config.min_ess,
+            max_calls=config.max_calls,
+            fallback=config.fallback,
+            vectorized=True,
+            pool=_pool(config, chosen, run),
+            checkpoint=checkpoint,
+            resume=run.resume and checkpoint.exists(),
+            seed=run.seed,
+            progress=reporter.update,
+            stop_requested=stop_requested,
+            dlogz=config.dlogz,
+            dynamic=config.dynamic,
+            bound=config.bound,
+            sampling=config.sampling,
+        )
+    if len(result.samples) == 0:
+        raise QualityError(
+            f"{chosen.name}: {'; '.join(result.diagnostics.reasons)}; {result.n_true_calls} likelihood calls are lost: "
+            "set inference.sample.method=exact, or inference.sample.fallback=true, or raise inference.sample.max_calls"
+        )
+    return result
+
+
+def _sample_exactly(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult:
     with run.progress(chosen.name, None, "calls") as reporter:
         return run_nested(
             chosen.log_likelihood,
@@ -92,7 +137,7 @@ def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -
             sampling=config.sampling,
             vectorized=True,
             max_calls=config.max_calls,
-            pool=run.threads if run.threads > 1 and _pool_wanted(config, chosen) else None,
+            pool=_pool(config, chosen, run),
             checkpoint=checkpoint,
             resume=run.resume and checkpoint.exists(),
             seed=stream(run.seed, "inference.sample"),
@@ -100,6 +145,10 @@ def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -
             progress=_Reporter(reporter, None if config.dynamic else TimeLeft(config.n_live, config.dlogz)),
             stop_requested=stop_requested,
         )
+
+
+def _pool(config: SampleConfig, chosen: Problem, run: Run) -> int | None:
+    return run.threads if run.threads > 1 and _pool_wanted(config, chosen) else None
 
 
 def _pool_wanted(config: SampleConfig, chosen: Problem) -> bool:

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 import torch
 
-from astropipe.morphology.standard import RADII_IN_VIEW, SOFTENING_IN_SKY_RMS, stretched, turned_and_scaled
+from astropipe.morphology.denoiser import Denoiser
+from astropipe.morphology.standard import RADII_IN_VIEW, SOFTENING_IN_SKY_RMS, shown, stretched, turned_and_scaled
+
+# What is taken for the noise of the sky, in units of what it is: resampled pixels have less, and estimates err.
+_TAKEN_FOR_NOISE = (0.8, 2.0)
 
 
 def uniform(n: int, low: float, high: float, rng: torch.Generator) -> torch.Tensor:
@@ -24,7 +28,9 @@ def log_uniform(n: int, low: float, high: float, rng: torch.Generator) -> torch.
     return torch.exp(uniform(n, math.log(low), math.log(high), rng))
 
 
-def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Generator) -> torch.Tensor:
+def view(
+    images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Generator, denoiser: Denoiser
+) -> torch.Tensor:
     """Return one random view of each galaxy, as the network sees it.
 
     Parameters
@@ -37,14 +43,55 @@ def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Gener
         Rows and columns of the views.
     rng : torch.Generator
         All that is random.
+    denoiser : Denoiser
+        Of the second channel.
 
     Returns
     -------
-    Tensor, shape (n, size, size)
-        See `astropipe.morphology.standard.stretched`.
+    Tensor, shape (n, 2, size, size)
+        See `astropipe.morphology.standard.shown`; both channels of pictures are the same.
     """
+    look = _look(len(images), rng)
+    light, r50 = _light(images, r50_px, size, look, rng)
+    light = _blurred(light, r50, rng)
+    recorded = _holes(_exposed(light, _noise(light, r50, look, rng), rng), rng)
+    result = torch.empty(len(images), 2, size, size)
+    linear = look.linear
+    result[linear] = shown(recorded[linear], look.sky_rms(r50)[linear], denoiser)
+    result[~linear] = _pictured(recorded, look.soft(r50), look)[~linear, None]
+    return result
+
+
+def exposures(
+    images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return two exposures of one random view of each galaxy: the same light, other noise.
+
+    Parameters
+    ----------
+    images, r50_px, size, rng
+        See `view`.
+
+    Returns
+    -------
+    first, second : Tensor, shape (n, size, size)
+        In units of the noise of the sky, about: what one takes for it is often wrong.
+    variance : Tensor, shape (n, size, size)
+        Of the noise, in the same units.
+    """
+    look = _look(len(images), rng)
+    light, r50 = _light(images, r50_px, size, look, rng)
+    light = _blurred(light, r50, rng)
+    noise = _noise(light, r50, look, rng)
+    unit = (look.sky_rms(r50) * log_uniform(len(images), *_TAKEN_FOR_NOISE, rng))[:, None, None]
+    return _exposed(light, noise, rng) / unit, _exposed(light, noise, rng) / unit, (noise.sigma / unit) ** 2
+
+
+def _light(
+    images: torch.Tensor, r50_px: torch.Tensor, size: int, look: _Look, rng: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the light of views, shape (n, size, size), and the radii that the galaxies have in them, shape (n,)."""
     n = len(images)
-    look = _look(n, rng)
     # A picture is scaled by the radius that one measures in it: its stretch lifts the faint outer parts.
     apparent = torch.where(look.linear, r50_px, _radius_in_picture(images, r50_px, look))
     r50 = size / (2 * RADII_IN_VIEW) / log_uniform(n, 0.7, 1.4, rng) * r50_px / apparent
@@ -61,8 +108,7 @@ def view(images: torch.Tensor, r50_px: torch.Tensor, size: int, rng: torch.Gener
         )
         * (scale**2)[:, None, None]
     )
-    seen = seen + _companions(images, r50_px, r50, size, rng)
-    return _displayed(_recorded(seen, r50, look, rng), r50, look, rng)
+    return seen + _companions(images, r50_px, r50, size, rng), r50
 
 
 @dataclass(frozen=True)
@@ -100,19 +146,20 @@ def _look(n: int, rng: torch.Generator) -> _Look:
 
 def _radius_in_picture(images: torch.Tensor, r50_px: torch.Tensor, look: _Look) -> torch.Tensor:
     """Return the half-light radii in pixels that the galaxies have once stretched, shape (n,)."""
-    shown = _shown(images, look.soft(r50_px), look)
+    picture = _pictured(images, look.soft(r50_px), look)
     rows = images.shape[-1]
     axis = torch.arange(rows) - (rows - 1) / 2
     radius = torch.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
     ring = torch.clamp(radius, max=rows / 2 - 0.5).to(torch.int64).flatten()
-    light = torch.zeros(len(images), rows // 2).index_add_(1, ring, shown.clamp(min=0).flatten(1)).cumsum(dim=1)
+    light = torch.zeros(len(images), rows // 2).index_add_(1, ring, picture.clamp(min=0).flatten(1)).cumsum(dim=1)
     return 1.0 + (light < 0.5 * light[:, -1:]).sum(dim=1)
 
 
-def _shown(images: torch.Tensor, softening: torch.Tensor, look: _Look) -> torch.Tensor:
-    shown = stretched(images, softening)
-    shown = torch.minimum(torch.maximum(shown, look.black[:, None, None]), look.white[:, None, None])
-    return shown / torch.clamp(look.white, max=1.0)[:, None, None]
+def _pictured(images: torch.Tensor, softening: torch.Tensor, look: _Look) -> torch.Tensor:
+    """Return images stretched by anything between what the network sees of stamps and a linear scale, then cut."""
+    picture = stretched(images, softening)
+    picture = torch.minimum(torch.maximum(picture, look.black[:, None, None]), look.white[:, None, None])
+    return picture / torch.clamp(look.white, max=1.0)[:, None, None]
 
 
 def _companions(
@@ -130,29 +177,42 @@ def _companions(
     return beside * (light * scale**2)[:, None, None]
 
 
-def _recorded(images: torch.Tensor, r50: torch.Tensor, look: _Look, rng: torch.Generator) -> torch.Tensor:
-    """Return blurred images with noise."""
+def _blurred(images: torch.Tensor, r50: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
     n, size = len(images), images.shape[-1]
-    k2 = torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size)[None, :] ** 2
     sigma = (log_uniform(n, 0.06, 1.2, rng) * r50 / 2.355)[:, None, None]
     exponent = torch.where(torch.rand(n, generator=rng) < 0.5, 1.0, 5 / 6)[:, None, None]
-    blur = torch.exp(-((2 * math.pi**2 * sigma**2 * k2) ** exponent))
+    blur = torch.exp(-((2 * math.pi**2 * sigma**2 * _wave_numbers2(size)) ** exponent))
+    return torch.fft.irfft2(torch.fft.rfft2(images) * blur, s=(size, size))
+
+
+def _wave_numbers2(size: int) -> torch.Tensor:
+    return torch.fft.fftfreq(size)[:, None] ** 2 + torch.fft.rfftfreq(size)[None, :] ** 2
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """What the exposures of n views share: standard deviation and level, and how the noise is coloured."""
+
+    sigma: torch.Tensor
+    level: torch.Tensor
+    colour: torch.Tensor
+
+
+def _noise(light: torch.Tensor, r50: torch.Tensor, look: _Look, rng: torch.Generator) -> _Noise:
+    n, size = len(light), light.shape[-1]
     # Noise of pixels larger than those of the view, or of images that were resampled, is correlated.
     correlation = (2.5 * uniform(n, 0.0, 1.0, rng) ** 2)[:, None, None]
-    colour = torch.exp(-2 * math.pi**2 * correlation**2 * k2)
-    noise = torch.fft.irfft2(torch.fft.rfft2(torch.randn(n, size, size, generator=rng)) * colour, s=(size, size))
-    noise = noise / noise.std(dim=(1, 2), keepdim=True)
+    colour = torch.exp(-2 * math.pi**2 * correlation**2 * _wave_numbers2(size))
     sky_rms = look.sky_rms(r50)[:, None, None]
-    blurred = torch.fft.irfft2(torch.fft.rfft2(images) * blur, s=(size, size))
     # Photons of the galaxy itself make noise too where it is much brighter than the sky.
-    photons = torch.clamp(blurred, min=0.0) * sky_rms / log_uniform(n, 3.0, 300.0, rng)[:, None, None]
-    offset = 0.15 * torch.randn(n, generator=rng)[:, None, None] * sky_rms
-    return blurred + torch.sqrt(sky_rms**2 + photons) * noise + offset
+    photons = torch.clamp(light, min=0.0) * sky_rms / log_uniform(n, 3.0, 300.0, rng)[:, None, None]
+    return _Noise(torch.sqrt(sky_rms**2 + photons), 0.15 * torch.randn(n, 1, 1, generator=rng) * sky_rms, colour)
 
 
-def _displayed(images: torch.Tensor, r50: torch.Tensor, look: _Look, rng: torch.Generator) -> torch.Tensor:
-    """Return images as the network sees stamps, or pictures stretched by anything between that and a linear scale."""
-    return _shown(_holes(images, rng), look.soft(r50), look)
+def _exposed(light: torch.Tensor, noise: _Noise, rng: torch.Generator) -> torch.Tensor:
+    white = torch.fft.rfft2(torch.randn(light.shape, generator=rng))
+    coloured = torch.fft.irfft2(white * noise.colour, s=light.shape[1:])
+    return light + noise.sigma * coloured / coloured.std(dim=(1, 2), keepdim=True) + noise.level
 
 
 def _holes(images: torch.Tensor, rng: torch.Generator) -> torch.Tensor:

@@ -234,7 +234,7 @@ def encode_by(encoder: Encoder, precision: Precision = "float32") -> EncodeStamp
     """Return what encodes stamps with an encoder of this package."""
 
     def encode_stamps(stamps: Stamps, view: View) -> Encoded:
-        seen = see(encoder.network, stamps, view, precision)
+        seen = see(encoder.network, encoder.denoiser, stamps, view, precision)
         return encode(seen, encoder.reader, truth_mean=encoder.truth_mean, truth_std=encoder.truth_std)
 
     return encode_stamps

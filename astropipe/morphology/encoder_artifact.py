@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.morphology.classes import CLASSES
+from astropipe.morphology.denoiser import Denoiser
 from astropipe.morphology.encoder_training import TrainingSettings
 from astropipe.morphology.network import Architecture, ConvNeXt
 from astropipe.morphology.reader import Reader, ReaderSizes
@@ -22,6 +23,7 @@ from astropipe.runtime.errors import InputError
 
 SHIPPED = "galaxy-encoder.h5"
 """Name of the encoder that comes with astropipe."""
+_MODULES = ("denoiser", "network", "reader")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Encoder:
 
     Attributes
     ----------
+    denoiser : Denoiser
+        Of what the network sees.
     network : ConvNeXt
         In evaluation mode.
     reader : Reader
@@ -62,6 +66,7 @@ class Encoder:
         None while it is being made.
     """
 
+    denoiser: Denoiser
     network: ConvNeXt
     reader: Reader
     truth_mean: NDArray[np.float32]
@@ -80,11 +85,10 @@ def write_encoder(
     provenance: Provenance,
 ) -> None:
     """Write an ``encoder`` artifact."""
-    modules: dict[str, torch.nn.Module] = {"network": encoder.network, "reader": encoder.reader}
     with create_artifact(output, "encoder", title="Encoder of galaxies", provenance=provenance) as new:
         new.write_table(Table(rows=list(scores), names=("measure", "value", "unit")))
-        for kind, module in modules.items():
-            for name, value in module.state_dict().items():
+        for kind in _MODULES:
+            for name, value in getattr(encoder, kind).state_dict().items():
                 new.write_array(f"weights/{kind}.{name}", value.numpy().astype(np.float16))
         new.write_array("weights/truth_mean", encoder.truth_mean)
         new.write_array("weights/truth_std", encoder.truth_std)
@@ -93,7 +97,8 @@ def write_encoder(
         places = np.array([CLASSES.index(name) for name in reference.classes], dtype=np.float32)
         new.write_array("weights/reference_classes", places)
         described = {
-            "kind": "ConvNeXt and reader",
+            "kind": "denoiser, ConvNeXt and reader",
+            "denoiser": {"channels": encoder.denoiser.channels, "layers": encoder.denoiser.layers},
             "network": asdict(encoder.network.architecture),
             "reader": asdict(encoder.reader.sizes),
             "quantities": list(reference.quantities),
@@ -123,8 +128,10 @@ def read_encoder(path: Path) -> Encoder:
             sizes: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in described["network"].items()
             }
+            denoiser = Denoiser(**described["denoiser"])
             network, reader = ConvNeXt(Architecture(**sizes)), Reader(ReaderSizes(**described["reader"]))
-            for kind, module in (("network", network), ("reader", reader)):
+            modules: tuple[torch.nn.Module, ...] = (denoiser, network, reader)
+            for kind, module in zip(_MODULES, modules, strict=True):
                 names = {name: artifact.array(f"weights/{kind}.{name}") for name in module.state_dict()}
                 module.load_state_dict(
                     {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in names.items()}
@@ -140,4 +147,4 @@ def read_encoder(path: Path) -> Encoder:
             raise InputError(
                 f"{path}: the encoder cannot be used ({error!r}); train it again with astropipe morphology train"
             ) from error
-    return Encoder(network.eval(), reader.eval(), mean, std, reference)
+    return Encoder(denoiser.eval(), network.eval(), reader.eval(), mean, std, reference)

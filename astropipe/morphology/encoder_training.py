@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from multiprocessing import get_context
 from typing import Literal
 
 import numpy as np
@@ -23,45 +20,19 @@ from torch.nn import functional
 
 from astropipe.morphology.augmentation import view
 from astropipe.morphology.classes import CLASSES
+from astropipe.morphology.denoiser import Denoiser
+from astropipe.morphology.library import Library
 from astropipe.morphology.network import Architecture, ConvNeXt
-from astropipe.morphology.rendering.galaxies import TRUTH, Galaxy, render
+from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InterruptedRunError
 from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.seeds import stream
 
-LIBRARY_PX = 128
-"""Rows and columns of the galaxies of a library."""
-_R50_PX = 16.0
 _STEPS_BETWEEN_CHECKPOINTS = 200
 _WARM_UP = 0.05
 _AVERAGE = 0.999
 _VALIDATION_SHARE = 0.05
-
-
-@dataclass(frozen=True)
-class Library:
-    """Rendered galaxies without noise, n of them.
-
-    Attributes
-    ----------
-    images : ndarray of float16, shape (n, LIBRARY_PX, LIBRARY_PX)
-        Of mean 1.
-    r50_px : ndarray of float32, shape (n,)
-        Half-light radii.
-    classes : ndarray of int64, shape (n,)
-        Places in `CLASSES`.
-    truths : ndarray of float32, shape (n, len(TRUTH))
-        NaN where a truth has no meaning.
-    """
-
-    images: NDArray[np.float16]
-    r50_px: NDArray[np.float32]
-    classes: NDArray[np.int64]
-    truths: NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.images)
 
 
 @dataclass(frozen=True)
@@ -115,47 +86,6 @@ class Trained:
     scores: dict[str, float]
 
 
-def render_library(
-    n: int, seed: int, *, threads: int = 1, progress: Callable[[int], None] = lambda done: None
-) -> Library:
-    """Render galaxies of all classes in equal numbers, each from a random stream of its own.
-
-    Parameters
-    ----------
-    n, seed : int
-        Number of galaxies, and root seed.
-    threads : int
-        Processes that render; never changes a result.
-    progress : callable
-        Told the number of galaxies done.
-
-    Raises
-    ------
-    InterruptedRunError
-        If the run was interrupted.
-    """
-    images = np.empty((n, LIBRARY_PX, LIBRARY_PX), dtype=np.float16)
-    r50_px = np.empty(n, dtype=np.float32)
-    truths = np.empty((n, len(TRUTH)), dtype=np.float32)
-    with ExitStack() as stack:
-        every: Callable[..., Iterable[Galaxy]] = map
-        if threads > 1:
-            every = partial(stack.enter_context(get_context("spawn").Pool(threads)).imap, chunksize=32)
-        for i, galaxy in enumerate(every(partial(_render_one, seed), range(n))):
-            if stop_requested():
-                raise InterruptedRunError("interrupted while galaxies were rendered; run again with --force")
-            images[i] = galaxy.image * LIBRARY_PX**2
-            r50_px[i] = galaxy.r50_px
-            truths[i] = [galaxy.truth[name] for name in TRUTH]
-            progress(i + 1)
-    return Library(images, r50_px, np.arange(n) % len(CLASSES), truths)
-
-
-def _render_one(seed: int, number: int) -> Galaxy:
-    rng = stream(seed, "morphology.library", number)
-    return render(CLASSES[number % len(CLASSES)], rng, size=LIBRARY_PX, r50_px=_R50_PX)
-
-
 def standardised(truths: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return truths as the network learns them: the Sersic index as its logarithm."""
     values = truths.copy()
@@ -166,6 +96,7 @@ def standardised(truths: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def train(
     library: Library,
+    denoiser: Denoiser,
     settings: TrainingSettings,
     seed: int,
     *,
@@ -179,6 +110,8 @@ def train(
     ----------
     library : Library
         Rendered galaxies; the last twentieth is for the scores only.
+    denoiser : Denoiser
+        Of what the network sees.
     settings : TrainingSettings
         Schedule.
     seed : int
@@ -217,7 +150,7 @@ def train(
         chosen = torch.randint(n_learned, (settings.batch,), generator=rng)
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * _rate(step, settings.steps)
-        loss = _loss(network, library, chosen, classes, targets, settings, rng, device)
+        loss = _loss(network, library, denoiser, chosen, classes, targets, settings, rng, device)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 3.0)
@@ -225,7 +158,7 @@ def train(
         _follow(average, network, step)
         progress(step + 1)
     held = slice(n_learned, len(library))
-    return Trained(average.cpu().eval(), mean, std, score(average, library, held, targets, seed))
+    return Trained(average.cpu().eval(), mean, std, score(average, library, denoiser, held, targets, seed))
 
 
 def _rate(step: int, steps: int) -> float:
@@ -240,14 +173,10 @@ def _follow(average: ConvNeXt, network: ConvNeXt, step: int) -> None:
             mean.lerp_(new, weight)
 
 
-def _views(library: Library, chosen: torch.Tensor, size: int, rng: torch.Generator) -> torch.Tensor:
-    images = torch.from_numpy(library.images[chosen.numpy()].astype(np.float32) / LIBRARY_PX**2)
-    return view(images, torch.from_numpy(library.r50_px)[chosen], size, rng)
-
-
 def _loss(
     network: ConvNeXt,
     library: Library,
+    denoiser: Denoiser,
     chosen: torch.Tensor,
     classes: torch.Tensor,
     targets: torch.Tensor,
@@ -256,8 +185,11 @@ def _loss(
     device: str,
 ) -> torch.Tensor:
     size = network.architecture.input_px
-    pair = torch.cat([_views(library, chosen, size, rng) for _ in range(2)]).to(device)
-    with torch.autocast(device, torch.bfloat16, enabled=settings.precision == "bfloat16"):
+    half = settings.precision == "bfloat16"
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+        light = library.light(chosen)
+        pair = torch.cat([view(*light, size, rng, denoiser) for _ in range(2)]).to(device)
+    with torch.autocast(device, torch.bfloat16, enabled=half):
         embedding, logits, truths = (read.float() for read in network(pair))
     twice = torch.cat((chosen, chosen))
     wanted = targets[twice].to(device)
@@ -285,7 +217,13 @@ def _repetition(embedding: torch.Tensor) -> torch.Tensor:
 
 
 def score(
-    network: ConvNeXt, library: Library, rows: slice, targets: torch.Tensor, seed: int, batch: int = 128
+    network: ConvNeXt,
+    library: Library,
+    denoiser: Denoiser,
+    rows: slice,
+    targets: torch.Tensor,
+    seed: int,
+    batch: int = 128,
 ) -> dict[str, float]:
     """Return how well a network tells class and truths of one random view of each of some galaxies."""
     rng = torch.Generator().manual_seed(int(stream(seed, "morphology.score").integers(2**62)))
@@ -294,7 +232,7 @@ def score(
     logits, truths = [], []
     with torch.inference_mode():
         for chosen in places.split(batch):
-            _, told, read = network(_views(library, chosen, network.architecture.input_px, rng))
+            _, told, read = network(view(*library.light(chosen), network.architecture.input_px, rng, denoiser))
             logits.append(told)
             truths.append(read)
     found = torch.cat(logits).argmax(dim=1).numpy()

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from astropipe.morphology.classes import CLASSES
+from astropipe.morphology.denoiser import Denoiser
 from astropipe.morphology.network import ConvNeXt
 from astropipe.morphology.polar import fourier_features
 from astropipe.morphology.profiles import ring_profiles
@@ -89,19 +90,21 @@ class Seen:
     linear: NDArray[np.bool_]
 
 
-def see(network: ConvNeXt, stamps: Stamps, view: View, precision: Precision = "float32") -> Seen:
+def see(network: ConvNeXt, denoiser: Denoiser, stamps: Stamps, view: View, precision: Precision = "float32") -> Seen:
     """Return what a network and the rings say of stamps.
 
     Parameters
     ----------
     network : ConvNeXt
         A trained network.
+    denoiser : Denoiser
+        That with which it was trained.
     stamps : Stamps
         The galaxies.
     view : View
         How to look at them.
     precision : {"float32", "bfloat16"}
-        Of the matrix products of the network.
+        Of the matrix products of denoiser and network.
     """
     size = network.architecture.input_px
     parts: list[NDArray[np.float32]] = [np.empty((0, network.architecture.widths[-1]), dtype=np.float32)]
@@ -116,9 +119,10 @@ def see(network: ConvNeXt, stamps: Stamps, view: View, precision: Precision = "f
                 torch.from_numpy(np.asarray(view.r50_px[rows], dtype=np.float32)),
                 torch.from_numpy(np.ascontiguousarray(view.linear[rows])),
                 size,
+                denoiser,
                 torch.from_numpy(np.asarray(view.centre_px[rows] - (stamps.size - 1) / 2, dtype=np.float32)),
             )
-            views = [seen.rot90(quarters, (1, 2)) for quarters in _QUARTERS]
+            views = [seen.rot90(quarters, (2, 3)) for quarters in _QUARTERS]
             parts.append(torch.stack([network.features(one).float() for one in views]).mean(dim=0).numpy())
     fwhm_px = stamps.psf_fwhm_arcsec / stamps.pixel_scale_arcsec
     known = view.linear & np.isfinite(stamps.sky_rms) & (stamps.sky_rms > 0)

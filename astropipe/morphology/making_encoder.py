@@ -17,11 +17,14 @@ from astropipe.artifacts import Provenance
 from astropipe.config.morphology import TrainConfig
 from astropipe.morphology import describing
 from astropipe.morphology.classes import CLASSES
+from astropipe.morphology.denoiser import Denoiser
+from astropipe.morphology.denoiser_training import train_denoiser
 from astropipe.morphology.encoder_artifact import Encoder, Reference, write_encoder
-from astropipe.morphology.encoder_training import TrainingSettings, render_library, standardised, train
+from astropipe.morphology.encoder_training import TrainingSettings, standardised, train
 from astropipe.morphology.encoding import see
+from astropipe.morphology.library import render_library
 from astropipe.morphology.measures import measure
-from astropipe.morphology.network import ConvNeXt
+from astropipe.morphology.network import Architecture, ConvNeXt
 from astropipe.morphology.reader_training import Examples, joined_examples, train_reader
 from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.morphology.rendering.survey import Survey, simulate
@@ -47,9 +50,15 @@ def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequenc
     )
     with run.progress("render", config.n_galaxies, "galaxies") as reporter:
         library = render_library(config.n_galaxies, run.seed, threads=run.threads, progress=reporter.update)
+    with run.progress("denoiser", config.denoiser_steps, "steps") as reporter:
+        denoiser = train_denoiser(
+            library, Architecture().input_px, config.denoiser_steps, run.seed, progress=reporter.update
+        )
+    denoiser = in_half_precision(denoiser)
     with run.progress("train", config.steps, "steps") as reporter:
         trained = train(
             library,
+            denoiser,
             settings,
             run.seed,
             checkpoint=Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force),
@@ -60,6 +69,7 @@ def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequenc
     with run.progress("stamps", config.n_stamps, "galaxies") as reporter:
         examples = make_examples(
             network,
+            denoiser,
             (trained.truth_mean, trained.truth_std),
             config.n_stamps,
             run.seed,
@@ -67,7 +77,7 @@ def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequenc
             progress=reporter.update,
         )
     reader, reader_scores = train_reader(examples, len(CLASSES), config.epochs, run.seed)
-    encoder = Encoder(network, in_half_precision(reader), trained.truth_mean, trained.truth_std)
+    encoder = Encoder(denoiser, network, in_half_precision(reader), trained.truth_mean, trained.truth_std)
     with run.progress("reference", config.n_reference, "galaxies") as reporter:
         reference = make_reference(encoder, config.n_reference, run.seed, threads=run.threads, progress=reporter.update)
     scores = [
@@ -91,6 +101,7 @@ def in_half_precision(module: Module) -> Module:
 
 def make_examples(
     network: ConvNeXt,
+    denoiser: Denoiser,
     scale: tuple[NDArray[np.float32], NDArray[np.float32]],
     n: int,
     seed: int,
@@ -104,6 +115,8 @@ def make_examples(
     ----------
     network : ConvNeXt
         A trained network.
+    denoiser : Denoiser
+        That with which it was trained.
     scale : tuple of ndarray, each of shape (truths,)
         Mean and standard deviation of the truths.
     n, seed : int
@@ -113,7 +126,7 @@ def make_examples(
     progress : callable
         Told the number of galaxies done.
     """
-    work = partial(_examples, network, scale, seed, n)
+    work = partial(_examples, network, denoiser, scale, seed, n)
     parts = []
     with ExitStack() as stack:
         every: Callable[..., Iterable[Examples]] = map
@@ -132,12 +145,17 @@ def _one_thread() -> None:
 
 
 def _examples(
-    network: ConvNeXt, scale: tuple[NDArray[np.float32], NDArray[np.float32]], seed: int, n: int, first: int
+    network: ConvNeXt,
+    denoiser: Denoiser,
+    scale: tuple[NDArray[np.float32], NDArray[np.float32]],
+    seed: int,
+    n: int,
+    first: int,
 ) -> Examples:
     stamps = varied_stamps(seed, first, min(first + _TOGETHER, n))
     rows, view, _ = describing.viewed(stamps, measure(stamps))
     stamps = stamps.rows(rows)
-    seen = see(network, stamps, view)
+    seen = see(network, denoiser, stamps, view)
     mean, std = scale
     truths = standardised(np.column_stack([stamps.columns[name] for name in TRUTH]).astype(np.float32))
     classes = np.array([CLASSES.index(name) for name in stamps.columns["morphology"]])

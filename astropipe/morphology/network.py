@@ -1,4 +1,4 @@
-"""ConvNeXt (Liu et al. 2022) for galaxies: one channel, small, its parameters named as in the transformers library.
+"""ConvNeXt (Liu et al. 2022) for galaxies: small, its parameters named as in the transformers library.
 
 The heads read, from an embedding of few numbers, what is known of rendered galaxies: their class and the values of
 `astropipe.morphology.rendering.galaxies.TRUTH`.
@@ -22,6 +22,8 @@ class Architecture:
         Blocks and channels of each stage.
     patch : int
         Pixels that the first layer puts together.
+    channels : int
+        Of the images.
     input_px : int
         Rows and columns of the images it was trained on.
     embedding : int
@@ -35,6 +37,7 @@ class Architecture:
     depths: tuple[int, ...] = (2, 2, 6, 2)
     widths: tuple[int, ...] = (40, 80, 160, 320)
     patch: int = 4
+    channels: int = 2
     input_px: int = 64
     embedding: int = 64
     classes: tuple[str, ...] = ()
@@ -105,7 +108,9 @@ class ConvNeXt(nn.Module):
         widths = architecture.widths
         self.embeddings = nn.ModuleDict(
             {
-                "patch_embeddings": nn.Conv2d(1, widths[0], architecture.patch, stride=architecture.patch),
+                "patch_embeddings": nn.Conv2d(
+                    architecture.channels, widths[0], architecture.patch, stride=architecture.patch
+                ),
                 "layernorm": ChannelNorm(widths[0]),
             }
         )
@@ -118,8 +123,8 @@ class ConvNeXt(nn.Module):
         self.apply(_begin)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return features, shape (n, widths[-1]), of images, shape (n, input_px, input_px)."""
-        x = self.embeddings["layernorm"](self.embeddings["patch_embeddings"](images[:, None]))
+        """Return features, shape (n, widths[-1]), of images, shape (n, channels, input_px, input_px)."""
+        x = self.embeddings["layernorm"](self.embeddings["patch_embeddings"](images))
         for stage in self.encoder["stages"]:
             x = stage(x)
         return self.layernorm(x.mean(dim=(2, 3)))

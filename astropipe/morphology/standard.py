@@ -8,6 +8,8 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
+from astropipe.morphology.denoiser import Denoiser
+
 RADII_IN_VIEW = 2.5
 """Half of the width of the network's view, in half-light radii."""
 SOFTENING_IN_SKY_RMS = 2.0
@@ -115,6 +117,7 @@ def network_input(
     r50_px: torch.Tensor,
     linear: torch.Tensor,
     size: int,
+    denoiser: Denoiser,
     centre: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Return stamps as the network sees them.
@@ -131,18 +134,44 @@ def network_input(
         False for pictures that have been stretched for display.
     size : int
         Rows and columns of the network's view.
+    denoiser : Denoiser
+        Of the second channel.
     centre : Tensor, optional, shape (n, 2)
         Column and row of the galaxies from the middle of the stamps, in pixels.
 
     Returns
     -------
-    Tensor, shape (n, size, size)
-        See `stretched`.
+    Tensor, shape (n, 2, size, size)
+        See `shown`.
     """
     scale = r50_px * 2 * RADII_IN_VIEW / size
     seen = turned_and_scaled(filled(images, masks), size, scale, centre=centre)
     # The mean over s x s pixels has a noise lower by s; between pixels nothing is gained.
-    softening = SOFTENING_IN_SKY_RMS * sky_rms / torch.clamp(scale, min=1.0)
-    result = stretched(seen, torch.clamp(softening, min=1e-12))
-    result[~linear] = stretched(seen[~linear], None)
+    noise = torch.clamp(sky_rms / torch.clamp(scale, min=1.0), min=1e-12)
+    result = torch.empty(len(seen), 2, size, size)
+    result[linear] = shown(seen[linear], noise[linear], denoiser)
+    result[~linear] = stretched(seen[~linear], None)[:, None]
     return result
+
+
+def shown(images: torch.Tensor, noise: torch.Tensor, denoiser: Denoiser) -> torch.Tensor:
+    """Return linear images as the network sees them: stretched, as they are and denoised.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, size, size)
+        Less the sky.
+    noise : Tensor, shape (n,)
+        Standard deviation of the sky.
+    denoiser : Denoiser
+        Of the second channel.
+
+    Returns
+    -------
+    Tensor, shape (n, 2, size, size)
+        See `stretched`.
+    """
+    unit = noise[:, None, None]
+    return torch.stack(
+        [stretched(one, SOFTENING_IN_SKY_RMS * noise) for one in (images, denoiser(images / unit) * unit)], dim=1
+    )

@@ -233,7 +233,7 @@ def test_every_citation_that_the_stages_use_has_an_entry() -> None:
     from astropipe.inference.stage import METHOD_CITATIONS
     from astropipe.nbody.stage import CITATIONS
 
-    used = {key for keys in CITATIONS.values() for key in keys} | set(METHOD_CITATIONS)
+    used = {key for keys in (*CITATIONS.values(), *METHOD_CITATIONS.values()) for key in keys}
     for name in set(problem_names()) - {"cosmology"}:
         used |= set(problem(name).citations)
     assert bibtex(sorted(used)).count("@") >= len(used)

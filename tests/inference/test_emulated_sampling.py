@@ -82,13 +82,12 @@ def test_several_modes_and_curved_ones_are_right_or_flagged(name: str) -> None:
     assert not result.converged or abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(reason="most of the eggbox's modes are missed without a sign of it")
-def test_many_narrow_modes_are_right_or_flagged() -> None:
+@pytest.mark.parametrize("seed", [5, 1002])
+def test_many_narrow_modes_are_flagged(seed: int) -> None:
     task = problem("eggbox")
-    result = sample_emulated(task.log_likelihood, task.prior, precision=0.02, max_calls=800, seed=5)
-    assert task.log_evidence is not None
-    assert not result.converged or abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
+    result = sample_emulated(task.log_likelihood, task.prior, precision=0.02, seed=seed)
+    assert not result.converged
+    assert "do not resolve" in result.diagnostics.reasons[0]
 
 
 def test_points_outside_a_constraint_are_never_evaluated() -> None:
@@ -232,7 +231,7 @@ def test_wrong_shape_and_settings() -> None:
     with pytest.raises(UsageError, match="precision"):
         sample_emulated(gaussian, PLANE, precision=0.0)
     with pytest.raises(UsageError, match="max_calls"):
-        sample_emulated(gaussian, PLANE, max_calls=50)
+        sample_emulated(gaussian, PLANE, max_calls=150)
 
 
 def test_a_budget_that_is_too_small_is_flagged() -> None:

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from astropipe.inference import problem, sample
+from astropipe.inference import problem
+from astropipe.inference.nested import sample
 from astropipe.inference.timeleft import TimeLeft
 
 

@@ -90,16 +90,18 @@ def test_encoders_that_are_not_there_are_named():
 
 def test_the_network_is_that_of_transformers():
     transformers = pytest.importorskip("transformers", reason="the extra morphology-paper is not installed")
-    sizes = Architecture(depths=(1, 2), widths=(8, 12), input_px=32, embedding=4, classes=CLASSES, truths=TRUTH)
+    sizes = Architecture(
+        depths=(1, 2), widths=(8, 12), channels=3, input_px=32, embedding=4, classes=CLASSES, truths=TRUTH
+    )
     torch.manual_seed(0)
     ours = ConvNeXt(sizes).eval()
     config = transformers.ConvNextConfig(
-        num_channels=1, patch_size=4, depths=[1, 2], hidden_sizes=[8, 12], num_stages=2, layer_norm_eps=1e-6
+        num_channels=3, patch_size=4, depths=[1, 2], hidden_sizes=[8, 12], num_stages=2, layer_norm_eps=1e-6
     )
     theirs = transformers.ConvNextModel(config).eval()
     state = {name: value for name, value in ours.state_dict().items() if "head" not in name and "embed." not in name}
     theirs.load_state_dict(state)
-    images = torch.randn(3, 32, 32)
+    images = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
-        wanted = theirs(images[:, None]).pooler_output
+        wanted = theirs(images).pooler_output
         torch.testing.assert_close(ours.features(images), wanted, atol=1e-5, rtol=1e-4)

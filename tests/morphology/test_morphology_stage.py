@@ -163,9 +163,9 @@ def test_an_encoder_is_trained_interrupted_and_read(tmp_path: Path, monkeypatch:
     from astropipe.morphology import encoder_training
     from astropipe.runtime.errors import InterruptedRunError
 
-    config = TrainConfig(n_galaxies=100, steps=4, batch=8, n_stamps=100, epochs=2, n_reference=100)
+    config = TrainConfig(n_galaxies=100, denoiser_steps=3, steps=4, batch=8, n_stamps=100, epochs=2, n_reference=100)
     stage.train([], tmp_path / "a.h5", config, Run(seed=3, device="cpu"))
-    steps = iter([*[False] * 102, True, True, *[False] * 500])
+    steps = iter([False, False, True, True, *[False] * 500])
     monkeypatch.setattr(encoder_training, "stop_requested", lambda: next(steps))
     with pytest.raises(InterruptedRunError, match="interrupted after"):
         stage.train([], tmp_path / "b.h5", config, Run(seed=3, device="cpu"))

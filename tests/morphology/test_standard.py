@@ -4,6 +4,7 @@ import torch
 
 from astropipe.morphology import standard
 from astropipe.morphology.augmentation import view
+from astropipe.morphology.denoiser import Denoiser
 from astropipe.morphology.rendering.galaxies import render
 from astropipe.morphology.rendering.survey import convolved
 
@@ -60,17 +61,20 @@ def test_linear_and_stretched_pictures_of_one_galaxy_look_alike():
         torch.full((2,), galaxy.r50_px),
         torch.tensor([True, False]),
         64,
-    )
-    # But for the order of stretching and interpolation.
-    assert float((both[0] - both[1]).abs().mean()) < 0.005
-    assert float((both[0] - both[1]).abs().max()) < 0.1
+        Denoiser(),
+    ).detach()
+    # But for the order of stretching and interpolation. Pictures are not denoised.
+    assert float((both[0, 0] - both[1, 0]).abs().mean()) < 0.005
+    assert float((both[0, 0] - both[1, 0]).abs().max()) < 0.1
+    torch.testing.assert_close(both[1, 0], both[1, 1])
 
 
 def test_views_are_those_of_the_generator_and_within_their_range():
     galaxies = [render(name, np.random.default_rng(2), size=128, r50_px=16.0) for name in ("SPH", "LTD")]
     images = torch.from_numpy(np.stack([one.image for one in galaxies]))
     r50 = torch.tensor([one.r50_px for one in galaxies], dtype=torch.float32)
-    one, same = (view(images, r50, 64, torch.Generator().manual_seed(7)) for _ in range(2))
+    denoiser = Denoiser().requires_grad_(False)
+    one, same = (view(images, r50, 64, torch.Generator().manual_seed(7), denoiser) for _ in range(2))
     torch.testing.assert_close(one, same)
-    assert one.shape == (2, 64, 64)
+    assert one.shape == (2, 2, 64, 64)
     assert float(one.max()) <= 2.0 and float(one.min()) >= -1.0

@@ -7,7 +7,7 @@ from astropipe.artifacts.schemas.base import Field, Schema
 SCHEMAS = (
     Schema(
         "posterior",
-        "1.0",
+        "1.1",
         "Posterior draws and evidence of one model given one set of data",
         columns=(
             Field("parameter", "name of the parameter", "text"),
@@ -32,7 +32,9 @@ SCHEMAS = (
             Field("sample_stats/chain", "number of the chain", "int", dims=("chain",)),
             Field("sample_stats/draw", "number of the draw", "int", dims=("draw",)),
             Field(
-                "nested/samples", "sampled parameters of all dead and final live points", dims=("sample", "parameter")
+                "nested/samples",
+                "sampled parameters: dead and final live points, or those of the correction",
+                dims=("sample", "parameter"),
             ),
             Field("nested/log_weights", "ln importance weight, normalised to the evidence", dims=("sample",)),
             Field("nested/log_likelihoods", "ln likelihood", dims=("sample",)),
@@ -42,8 +44,9 @@ SCHEMAS = (
             Field("nested@logz", "ln of the evidence"),
             Field("nested@logz_err", "its standard error"),
             Field("nested@information", "information gained over the prior, nat"),
-            Field("nested@n_live", "number of live points", "int"),
+            Field("nested@n_live", "number of live points; 0 if emulated", "int"),
             Field("nested@n_true_calls", "evaluations of the true likelihood", "int"),
+            Field("nested@n_emulated_calls", "evaluations of the emulator; emulated only", "int", required=False),
             Field("nested@ess", "effective sample size (Kish)"),
             Field("nested@converged", "whether the stopping criterion was met", "bool"),
             Field("nested@problem", "name of the problem", "text"),

@@ -93,7 +93,7 @@ SCHEMAS = (
         ),
         rows="galaxy",
     ),
-    trained_model("encoder", "2.0", "Trained encoder from galaxy images to features"),
+    trained_model("encoder", "3.0", "Trained encoder from galaxy images to features"),
     Schema(
         "galaxy-features",
         "1.0",

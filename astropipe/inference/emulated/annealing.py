@@ -66,6 +66,14 @@ def anneal(
     return stages
 
 
+def moved(u: Array, log_likelihood: Function, allowed: Mask, n_moves: int, rng: np.random.Generator) -> Particles:
+    """Return particles of the posterior [n, d] that began at `u` [n, d], n even."""
+    u, values = u.copy(), log_likelihood(u)
+    for _ in range(n_moves):
+        _move(u, values, 1.0, log_likelihood, allowed, rng)
+    return Particles(u, values, 1.0)
+
+
 def next_power(log_likelihoods: Array, power: float) -> float:
     """Return the next power, at which half of the particles are still effective; found by bisection."""
 

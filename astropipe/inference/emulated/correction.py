@@ -10,8 +10,10 @@ the unit cube is 1,
 whatever the emulator says, as long as p_j > 0 where L > 0 [Hansen & Hurwitz 1943, Ann. Math. Stat. 14, 333]. So the
 quality of the emulator decides about the scatter of the weights w_i = t_i / (M p_i) and never about their mean. Draws
 are *stratified*: fixed numbers n_k from each part k of the probabilities p = Σ_k (n_k / n) p_k, all with the same
-weights, which is the deterministic mixture of Owen & Zhou (2000, JASA 95, 135). The variance of Z_n is that within
-the strata plus that of the pool,
+weights, which is the deterministic mixture of Owen & Zhou (2000, JASA 95, 135). Within a part they are *systematic*:
+equally spaced along the pool ordered by the emulated posterior, with a random start. Along it the weights vary smoothly
+but for the errors of the emulator, so that the variance is that of neighbours, s_k² = ⟨(w_{i+1} − w_i)²⟩ / 2 [Wolter
+1984, JASA 79, 781], plus that of the pool,
 
     Var Z_n = Σ_k (n_k / n)² s_k² / n_k + Var_g(t) / M.
 
@@ -33,13 +35,24 @@ from astropipe.inference.summaries import systematic_resample
 Array = NDArray[np.float64]
 Mask = Callable[[Array], NDArray[np.bool_]]
 
-PRIOR_SHARE_OF_POOL = 0.2
-"""Part of the pool that is drawn from the prior; the mixture has the rest."""
+PRIOR_SHARE_OF_POOL, WIDENING = 0.2, 1.4
+"""Part of the pool that is drawn from the prior; the mixture, so much wider than was fitted, has the rest.
 
-SHARES = {"posterior": 0.8, "tempered": 0.12, "prior": 0.08}
-"""How the draws of a round are divided between the parts of the probabilities."""
+A mixture fitted to a thousand particles misses what lies between its components and beyond them.
+"""
 
-MOST_OPTIMISM = 1.0
+SHARES = {"posterior": 0.7, "pool": 0.2, "tempered": 0.05, "prior": 0.05}
+"""How the draws of a round are divided between the parts of the probabilities.
+
+The second takes every point of the pool alike: wherever the mixture reaches, weights are bounded, whatever the emulator
+says of the place.
+"""
+
+DOUBT, MOST_OPTIMISM = 3.0, 6.0
+"""Variance of the emulated ln L in units of what the process expects, and by how much it may raise ln L at most.
+
+The process is too sure of itself where it extrapolates, at the rim of the posterior.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +113,8 @@ class Estimate:
 
 
 def draw_pool(mixture: Mixture, allowed: Mask, n: int, rng: np.random.Generator) -> Pool:
-    """Draw n points from the mixture and the prior."""
+    """Draw n points from the widened mixture and the prior."""
+    mixture = mixture.widened(WIDENING)
     n_prior = int(PRIOR_SHARE_OF_POOL * n)
     d = mixture.centres.shape[1]
     u = np.concatenate([mixture.draw(n - n_prior, rng), rng.random((n_prior, d))])
@@ -117,7 +131,7 @@ def posterior_part(pool: Pool, emulated: Array, deviation: Array) -> Array:
 
     √E[L²], to which the best proposal is proportional, is exp(μ + σ²) where ln L has mean μ and variance σ².
     """
-    return _normalised(emulated + np.minimum(deviation**2, MOST_OPTIMISM) - pool.log_density)
+    return normalised(emulated + np.minimum(DOUBT * deviation**2, MOST_OPTIMISM) - pool.log_density)
 
 
 def draw_round(pool: Pool, emulated: Array, deviation: Array, n: int, rng: np.random.Generator) -> Round:
@@ -130,12 +144,17 @@ def draw_round(pool: Pool, emulated: Array, deviation: Array, n: int, rng: np.ra
     """
     parts = (
         posterior_part(pool, emulated, deviation),
-        _normalised(0.5 * emulated - pool.log_density),
-        _normalised(-pool.log_density),
+        np.full(len(pool.u), 1.0 / len(pool.u)),
+        normalised(0.5 * emulated - pool.log_density),
+        normalised(-pool.log_density),
     )
     counts = [max(2, round(share * n)) for share in SHARES.values()]
     counts[0] = n - sum(counts[1:])
-    drawn = np.concatenate([systematic_resample(part, k, rng) for part, k in zip(parts, counts, strict=True)])
+    # Systematic draws along the emulated posterior leave to chance only what the emulator does not know.
+    along = np.argsort(parts[0], kind="stable")
+    drawn = np.concatenate(
+        [along[np.sort(systematic_resample(part[along], k, rng))] for part, k in zip(parts, counts, strict=True)]
+    )
     probability = np.sum([k / n * part for part, k in zip(parts, counts, strict=True)], axis=0)
     log_pool_factor = np.log(pool.n_drawn) + np.log(probability[drawn])
     return Round(
@@ -153,8 +172,8 @@ def round_moments(one: Round, log_likelihoods: Array, reference: float) -> tuple
     n = len(weights)
     within = 0.0
     for k in np.unique(one.stratum):
-        members = weights[one.stratum == k]
-        within += len(members) / n**2 * float(np.var(members, ddof=1))
+        steps = np.diff(weights[one.stratum == k])
+        within += (len(steps) + 1) / n**2 * 0.5 * float(np.mean(steps**2))
     mean = float(np.mean(weights))
     # E[t²] over the pool is the mean of t² / (M p), of which one factor t / (M p) is the weight.
     second = float(np.mean(weights**2 * np.exp(one.log_pool_factor)))
@@ -175,7 +194,7 @@ def combine(rounds: Sequence[Round], values: Sequence[Array]) -> Estimate:
     means, variances = moments[:, 0], moments[:, 1]
     z = float(n @ means) / total
     error = float(np.sqrt(n**2 @ variances)) / total / z
-    weights = _normalised(log_weights)
+    weights = normalised(log_weights)
     disagreement = 0.0
     if len(rounds) > 1:
         # The variance of one draw is pooled: a round that missed the posterior has none of its own.
@@ -192,6 +211,7 @@ def combine(rounds: Sequence[Round], values: Sequence[Array]) -> Estimate:
     )
 
 
-def _normalised(log_weights: Array) -> Array:
+def normalised(log_weights: Array) -> Array:
+    """Return weights that sum to 1, from their logarithms."""
     weights = np.exp(log_weights - np.max(log_weights))
     return np.asarray(weights / np.sum(weights))

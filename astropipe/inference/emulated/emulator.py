@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +83,20 @@ def whitening(u: Array, drop: Array, scale: float) -> Whitening:
     return Whitening(centre, np.linalg.inv(np.linalg.cholesky(covariance)).T)
 
 
+def predictability(u: Array, log_likelihoods: Array) -> float:
+    """Return the share of the variance of ln L, compressed, that each point [n, d] is predicted with from all others.
+
+    Where it is about 0, ln L varies on scales that the points do not resolve.
+    """
+    scale = near(u.shape[1])
+    drop = np.max(log_likelihoods) - log_likelihoods
+    # Where the model has no value, ln L is as low as anywhere.
+    y = -np.log1p(np.minimum(drop, np.max(drop[np.isfinite(drop)])) / scale)
+    x = whitening(u, drop, math.inf)(u)
+    noise = np.full(len(y), COARSE_NOISE)
+    return GaussianProcess(x, y, noise, fit_hyperparameters(x, y, noise, max_iterations=30)).predicted_share()
+
+
 class Emulator:
     """ln L learned from true values; a guide to where to evaluate, never a value that is reported.
 
@@ -106,22 +121,25 @@ class Emulator:
         drop = self.highest - log_likelihoods
         order = np.argsort(drop, kind="stable")
         n_near = int(np.count_nonzero(drop <= NEAR_FIT * self._scale))
-        if n_near < ENOUGH_NEAR * d:
-            n_near = len(u)
-        close = order[: min(n_near, MOST_POINTS)]
-        self._whiten = whitening(u[close], drop[close], self._scale)
-        y = -compress(drop[close], self._scale)
-        noise = FAR_NOISE * np.maximum(-y - self._scale, 0.0)
-        self._fine: GaussianProcess = _process(
-            self._whiten(u[close]), y, noise, before._fine if before else None, iterations
-        )
         self._coarse: GaussianProcess | None = None
-        if n_near < len(u):
+        if n_near < ENOUGH_NEAR * d or n_near == len(u):
+            close = order[:MOST_POINTS]
+            self._whiten = whitening(u[close], drop[close], self._scale)
+        else:
+            self._whiten = whitening(u[order[:n_near]], drop[order[:n_near]], self._scale)
             known = order[:MOST_COARSE]
             # What is farther than e⁶ ranges, and where the model has no value, is taken to be there.
             y = -np.log1p(np.minimum(drop[known] / self._scale, np.exp(6.0)))
             earlier = before._coarse if before else None
             self._coarse = _process(self._whiten(u[known]), y, np.full(len(y), COARSE_NOISE), earlier, iterations)
+            # The fine process must know whatever the coarse one does not overrule, or it would make up modes there.
+            overruled = self._far(self._coarse.mean(self._whiten(u)))
+            close = order[((drop <= NEAR_FIT * self._scale) | ~overruled)[order]][:MOST_POINTS]
+        y = -compress(drop[close], self._scale)
+        noise = FAR_NOISE * np.maximum(-y - self._scale, 0.0)
+        self._fine: GaussianProcess = _process(
+            self._whiten(u[close]), y, noise, before._fine if before else None, iterations
+        )
 
     def log_likelihood(self, u: Array) -> Array:
         """Return the emulated ln L at points [m, d] of the unit cube, as [m]."""

@@ -110,6 +110,14 @@ class GaussianProcess:
             result[i : i + BLOCK] = before - np.einsum("ij,ij->i", explained, explained)
         return np.asarray(self._spread * np.sqrt(np.maximum(result, 0.0)))
 
+    def predicted_share(self) -> float:
+        """Return the share of the variance of the values that each is predicted with from all others, at most 1.
+
+        Rasmussen & Williams (2006), eqs. 5.10-5.12; below 0 where the mean of the others predicts better.
+        """
+        precision = np.diag(cho_solve((self._factor, True), np.eye(len(self._factor))))
+        return float(1.0 - np.mean((self._weights / precision) ** 2))
+
     def most_informative(self, x: Array, weights: Array, n: int) -> NDArray[np.intp]:
         """Return indices [n] of the points of `x` [m, d] that in turn have the largest weighted variance.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.inference.emulated.annealing import Particles, anneal
+from astropipe.inference.emulated.annealing import Particles, anneal, moved
 from astropipe.inference.emulated.emulator import Emulator
 from astropipe.inference.priors import Prior
 from astropipe.runtime.errors import InputError
@@ -15,7 +16,7 @@ from astropipe.runtime.seeds import stream
 
 Array = NDArray[np.float64]
 
-N_PARTICLES = 1000
+N_PARTICLES, N_MOVES_AGAIN = 1000, 12
 
 REFIT = 1.07
 """Growth of the training set after which hyperparameters are fitted anew."""
@@ -33,6 +34,11 @@ class Knowledge:
         self.u = np.empty((0, len(prior)))
         self.values = np.empty(0)
         self._n_fitted = 0
+
+    @property
+    def highest(self) -> float:
+        """The highest true ln L so far."""
+        return float(np.max(self.values))
 
     def allowed(self, u: Array) -> NDArray[np.bool_]:
         """Return whether points [m, d] of the unit cube satisfy the constraints, [m]."""
@@ -60,11 +66,15 @@ class Knowledge:
         self.emulator = Emulator(self.u, self.values, self.emulator, iterations)
         return self.emulator
 
+    def emulate(self, emulator: Emulator, u: Array) -> Array:
+        """Return the emulated ln L at points [m, d] of the unit cube, and count them."""
+        self.n_emulated += len(u)
+        return emulator.log_likelihood(u)
+
     def anneal(self, emulator: Emulator) -> list[Particles]:
         """Return particles of the emulated posterior at rising powers of the likelihood."""
+        return anneal(partial(self.emulate, emulator), self.allowed, len(self.prior), N_PARTICLES, self.rng)
 
-        def counted(u: Array) -> Array:
-            self.n_emulated += len(u)
-            return emulator.log_likelihood(u)
-
-        return anneal(counted, self.allowed, len(self.prior), N_PARTICLES, self.rng)
+    def anneal_from(self, emulator: Emulator, u: Array) -> Particles:
+        """Return particles of the emulated posterior that began at points [n, d] of the unit cube, n even."""
+        return moved(u, partial(self.emulate, emulator), self.allowed, N_MOVES_AGAIN, self.rng)

@@ -5,7 +5,7 @@ Expectation maximisation with fixed degrees of freedom [Peel & McLachlan 2000, S
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from scipy.special import gammaln, logsumexp
 
 Array = NDArray[np.float64]
 
-DEGREES_OF_FREEDOM = 6.0
+DEGREES_OF_FREEDOM = 3.0
 MOST_COMPONENTS = 32
 N_ITERATIONS = 25
 
@@ -41,6 +41,10 @@ class Mixture:
     def log_density(self, x: Array) -> Array:
         """Return the logarithm of the density at points [m, d], as [m]."""
         return np.asarray(logsumexp(self.log_components(x)[0], axis=1))
+
+    def widened(self, factor: float) -> Mixture:
+        """Return the mixture whose components are wider by a factor."""
+        return replace(self, factors=self.factors * factor)
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Return n draws, [n, d]."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from astropipe.inference.results import PosteriorResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,35 +40,16 @@ class EmulatedDiagnostics:
     n_training_calls: int
 
 
-@dataclass(frozen=True, eq=False)
-class EmulatedResult:
-    """Weighted posterior samples and evidence; every likelihood in it was evaluated, none is emulated.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EmulatedResult(PosteriorResult):
+    """What sampling with an emulated likelihood returns: the points of the correction rounds, none emulated.
 
     Attributes
     ----------
-    names : tuple of str
-        Parameters, in the order of the columns of `samples`.
-    samples : ndarray [n, d]
-        Parameters of the points of the correction rounds.
-    log_weights : ndarray [n]
-        Logarithms of weights that sum to Z.
-    log_likelihoods : ndarray [n]
-        True ln L.
-    logz, logz_err : float
-        ln Z with respect to the whole prior volume, and its standard error.
-    n_true_calls, n_emulated_calls : int
-        Points at which the likelihood and the emulator were evaluated.
-    converged : bool
-        Whether all checks passed; if not, `diagnostics.reasons` says which did not.
+    diagnostics : EmulatedDiagnostics
+        Whether to believe it.
     """
 
-    names: tuple[str, ...]
-    samples: NDArray[np.float64]
-    log_weights: NDArray[np.float64]
-    log_likelihoods: NDArray[np.float64]
-    logz: float
-    logz_err: float
-    n_true_calls: int
-    n_emulated_calls: int
-    converged: bool
+    method: ClassVar[str] = "emulated"
+
     diagnostics: EmulatedDiagnostics

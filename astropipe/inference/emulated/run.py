@@ -17,22 +17,31 @@ from astropipe.inference.emulated.correction import (
     combine,
     draw_pool,
     draw_round,
+    normalised,
     posterior_part,
 )
 from astropipe.inference.emulated.design import first_points, next_points
-from astropipe.inference.emulated.emulator import Emulator
+from astropipe.inference.emulated.emulator import Emulator, near, predictability
 from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.mixture import fit_mixture
 from astropipe.inference.emulated.result import EmulatedDiagnostics, EmulatedResult
 from astropipe.inference.priors import Prior
+from astropipe.inference.summaries import systematic_resample
 from astropipe.runtime.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
 
-POOL_SIZE = 20_000
+POOL_SIZE, MOST_OF_POOL, MOST_POOLS = 20_000, 0.02, 3
+"""Points of a pool, share of the emulated posterior that one of them may have, and how often a better one is tried."""
 
 PILOT, ROUND = 48, 64
 """Points of the round by which the emulator is judged, and of each round that counts."""
+
+FEW, LEAST_PREDICTED, LEAST_PREDICTED_OF_FEW, MOST_SURVEY = 3, 0.4, 0.9, 0.25
+"""Share of the variance of ln L over the prior that its first points must predict of each other, else there are more.
+
+With up to three parameters they can tell separate modes and have to. The last number is their share of all calls.
+"""
 
 GOOD_ENOUGH = 0.25
 """Relative error of L over the emulated posterior, as the emulator itself expects it, at which it is tried."""
@@ -40,18 +49,31 @@ GOOD_ENOUGH = 0.25
 PILOT_ESS, PILOT_RMSE = 0.6, 0.5
 """Effective share of the pilot's points, and error of ln L at them, with which corrections begin."""
 
-MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 10.0, 4.0
-"""Share of one sample, weight of one in units of the mean, difference between rounds that a converged run may have."""
+MOST_DOUBTS = 2
+"""How often in a row an emulator that was good is doubted, and points are evaluated where it might have failed."""
+
+PILOT_SURPRISE = 6.0
+"""Weight of one sample of the pilot, in units of the mean, at which the emulator has missed something."""
+
+MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 20.0, 4.0
+"""Share of one sample, weight of one in units of the mean, difference between rounds that a converged run may have.
+
+A round that is thrown away for a weight is one of high evidence: to be strict here is to bias the rest.
+"""
+
+
+_UNRESOLVED = "ln L varies on scales that {} points of the prior do not resolve; sample with method 'exact'"
 
 
 @dataclass(frozen=True, eq=False)
 class _Candidates:
-    """A pool, what the emulator says of it, and the relative error of L that it expects over the posterior."""
+    """A pool, what the emulator says of it, the relative error of L that it expects, and the particles behind it."""
 
     pool: Pool
     emulated: Array
     deviation: Array
     expected_error: float
+    particles: Particles
 
 
 def sample_emulated(
@@ -89,8 +111,8 @@ def sample_emulated(
     Notes
     -----
     A separate mode to which neither the first points nor the emulator point is missed, and nothing in the result
-    tells so: on the eggbox 2 of 18 modes are found and the run counts as converged, and a mode of Himmelblau's
-    function may be missed. Where the likelihood may have several modes, use nested sampling.
+    tells so. With up to three parameters the first points must predict each other, or the run ends, flagged, as on
+    the eggbox; with more, space is too large for that. Where there may be narrow modes, use nested sampling.
 
     Raises
     ------
@@ -100,30 +122,42 @@ def sample_emulated(
         If ln L is NaN or +inf (the message names the parameters), of a wrong shape, or −inf at all first points.
     """
     d = len(prior)
-    n_first = 10 + 6 * d
+    n_first = 64 * d if d <= FEW else 60 + 4 * d
     if not (math.isfinite(precision) and precision > 0.0 and min_ess >= 1.0):
         raise UsageError(f"precision = {precision} must be > 0 and min_ess = {min_ess} at least 1")
     if max_calls < n_first + PILOT + ROUND:
         raise UsageError(f"max_calls = {max_calls} is too few; use at least {n_first + PILOT + ROUND}")
+    if prior.masked_fraction() >= 1.0:
+        raise InputError(f"the constraints of the prior leave none of it: {prior!r}")
     run = Knowledge(log_likelihood_of_many, prior, seed)
-    run.evaluate(first_points(run.allowed, d, n_first, run.rng))
-    if not np.any(np.isfinite(run.values)):
-        raise InputError(f"ln L is -inf at each of the first {n_first} points; give a prior that overlaps with it")
+    resolved = _survey(run, n_first, max_calls)
     rounds: list[Round] = []
     values: list[Array] = []
-    rmse, demanded, surprised = math.nan, GOOD_ENOUGH, False
+    rmse, demanded = math.nan, GOOD_ENOUGH
     trusted: tuple[Emulator, Particles] | None = None
-    while len(run.u) + ROUND <= max_calls:
+    doubts = 0
+    while resolved and len(run.u) + ROUND <= max_calls:
         emulator = run.learn()
         stages = run.anneal(emulator)
         posterior = stages[-1]
         expected = relative_error(emulator.deviation(posterior.u))
         candidates = _candidates(run, emulator, posterior) if expected <= demanded else None
         doubtful = candidates is None or candidates.expected_error > 1.3 * demanded
-        if doubtful and trusted is not None and not surprised:
-            # Extrapolation has made up a mode. The emulator of the last round was good; so it is again.
+        if doubtful and trusted is not None and doubts == MOST_DOUBTS:
+            # Extrapolation makes up one mode after the other. The emulator of the last round was good; so it is again.
             emulator, posterior = trusted
             candidates = _candidates(run, emulator, posterior)
+        elif doubtful and trusted is not None:
+            # A mode made up, or one that was missed?
+            doubts += 1
+            u = (
+                posterior.u[run.rng.choice(len(posterior.u), 2 * d)]
+                if candidates is None
+                else _suspects(candidates, 2 * d, run.rng)
+            )
+            if _missed(run.evaluate(u), run.emulate(trusted[0], u), run.highest - 0.5 * near(d)):
+                rounds, values, trusted = [], [], None
+            continue
         elif candidates is None:
             # One at a time, nearly, while far from the posterior; more where single points matter less.
             run.evaluate(next_points(emulator, stages, d + 1 if expected > 1.5 else 2 * d, run.rng))
@@ -132,24 +166,44 @@ def sample_emulated(
             # The pool has found places where the posterior might be that the particles had not.
             run.evaluate(_suspects(candidates, 2 * d, run.rng))
             continue
-        n = PILOT if trusted is None else ROUND
-        one = draw_round(candidates.pool, candidates.emulated, candidates.deviation, n, run.rng)
-        new = run.evaluate(one.u)
+        one = draw_round(
+            candidates.pool, candidates.emulated, candidates.deviation, PILOT if trusted is None else ROUND, run.rng
+        )
+        new, doubts = run.evaluate(one.u), 0
         rmse = _rmse(emulator, one, new)
+        alone = combine([one], [new])
+        if alone.largest_weight * len(new) > (PILOT_SURPRISE if trusted is None else MOST_SURPRISE):
+            # The emulator missed something, and may have done so in all rounds before.
+            rounds, values, trusted = [], [], None
+            demanded *= 0.8
+            continue
         if trusted is None:
-            if combine([one], [new]).ess > PILOT_ESS * PILOT and rmse < PILOT_RMSE:
-                trusted, demanded = (emulator, posterior), GOOD_ENOUGH
+            if alone.ess > PILOT_ESS * PILOT and rmse < PILOT_RMSE:
+                trusted = emulator, candidates.particles
             else:
                 demanded *= 0.8
             continue
-        trusted = emulator, posterior
+        trusted = emulator, candidates.particles
         rounds.append(one)
         values.append(new)
         estimate = combine(rounds, values)
-        surprised = estimate.largest_weight * sum(map(len, values)) > MOST_SURPRISE
         if estimate.logz_err <= precision and estimate.ess >= min_ess:
             break
-    return _result(run, rounds, values, precision, min_ess, rmse)
+    return _result(run, rounds, values, precision, min_ess, rmse, resolved)
+
+
+def _survey(run: Knowledge, n: int, max_calls: int) -> bool:
+    """Evaluate points of the prior until they predict each other; return whether they do."""
+    d = len(run.prior)
+    run.evaluate(first_points(run.allowed, d, n, run.rng))
+    if not np.any(np.isfinite(run.values)):
+        raise InputError(f"ln L is -inf at each of the first {n} points; give a prior that overlaps with it")
+    least = LEAST_PREDICTED_OF_FEW if d <= FEW else LEAST_PREDICTED
+    while (share := predictability(run.u, run.values)) < least:
+        if 2 * len(run.u) > MOST_SURVEY * max_calls:
+            break
+        run.evaluate(first_points(run.allowed, d, len(run.u), run.rng))
+    return share >= least
 
 
 def relative_error(deviation: Array) -> float:
@@ -158,16 +212,27 @@ def relative_error(deviation: Array) -> float:
 
 
 def _candidates(run: Knowledge, emulator: Emulator, posterior: Particles) -> _Candidates:
-    pool = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, POOL_SIZE, run.rng)
-    emulated = emulator.log_likelihood(pool.u)
-    run.n_emulated += len(emulated)
+    for _ in range(MOST_POOLS):
+        pool = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, POOL_SIZE, run.rng)
+        emulated = run.emulate(emulator, pool.u)
+        share = normalised(emulated - pool.log_density)
+        if share.max() < MOST_OF_POOL:
+            break
+        # The particles miss a part of the emulated posterior, and with them the mixture.
+        chosen = systematic_resample(share, len(posterior.u), run.rng)
+        posterior = run.anneal_from(emulator, pool.u[chosen])
     ratio = emulated - pool.log_density
     likely = ratio > ratio.max() - 20.0
     deviation = np.zeros(len(emulated))
     deviation[likely] = emulator.deviation(pool.u[likely])
     part = posterior_part(pool, emulated, deviation)
     expected = math.sqrt(float(part @ np.expm1(np.minimum(deviation**2, 3.0))))
-    return _Candidates(pool, emulated, deviation, expected)
+    return _Candidates(pool, emulated, deviation, expected, posterior)
+
+
+def _missed(values: Array, emulated: Array, negligible: float) -> bool:
+    """Return whether an emulator missed one of true values [n] that matter."""
+    return bool(np.any((values > negligible) & (values - emulated > math.log(PILOT_SURPRISE))))
 
 
 def _suspects(candidates: _Candidates, n: int, rng: np.random.Generator) -> Array:
@@ -185,27 +250,58 @@ def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
 
 
 def _result(
-    run: Knowledge, rounds: list[Round], values: list[Array], precision: float, min_ess: float, rmse: float
+    run: Knowledge,
+    rounds: list[Round],
+    values: list[Array],
+    precision: float,
+    min_ess: float,
+    rmse: float,
+    resolved: bool,
 ) -> EmulatedResult:
     names, d = run.prior.names, len(run.prior)
     empty = Estimate(-math.inf, math.inf, np.empty(0), 0.0, 1.0, 0.0)
     estimate = combine(rounds, values) if rounds else empty
     n = sum(map(len, values))
-    reasons = _reasons(estimate, n, precision, min_ess)
+    reasons = _reasons(estimate, n, precision, min_ess) if resolved else (_UNRESOLVED.format(len(run.u)),)
+    u = np.concatenate([one.u for one in rounds]) if rounds else np.empty((0, d))
+    log_likelihoods = np.concatenate(values) if values else np.empty(0)
+    order = np.argsort(log_likelihoods, kind="stable")
+    log_likelihoods, log_weights = log_likelihoods[order], estimate.log_weights[order]
     return EmulatedResult(
-        names,
-        run.prior.transform(np.concatenate([one.u for one in rounds])) if rounds else np.empty((0, d)),
-        estimate.log_weights,
-        np.concatenate(values) if values else np.empty(0),
-        estimate.logz,
-        estimate.logz_err,
-        len(run.u),
-        run.n_emulated,
-        not reasons,
-        EmulatedDiagnostics(
+        names=names,
+        samples=run.prior.transform(u[order]),
+        log_likelihoods=log_likelihoods,
+        log_volumes=_log_volumes(log_weights, log_likelihoods),
+        log_weights=log_weights,
+        logz=estimate.logz,
+        logz_err=estimate.logz_err,
+        information=_information(log_weights, log_likelihoods),
+        n_true_calls=len(run.u),
+        n_emulated_calls=run.n_emulated,
+        masked_fraction=run.prior.masked_fraction(),
+        converged=not reasons,
+        diagnostics=EmulatedDiagnostics(
             reasons, estimate.ess, estimate.largest_weight, estimate.disagreement, rmse, len(rounds), len(run.u) - n
         ),
     )
+
+
+def _log_volumes(log_weights: Array, log_likelihoods: Array) -> Array:
+    """Return ln of the prior volume of larger likelihood at points in order of rising ln L: sums of L weights / L."""
+    possible = np.isfinite(log_likelihoods)
+    volume = np.zeros(len(log_weights))
+    volume[possible] = np.exp(log_weights[possible] - log_likelihoods[possible])
+    return np.asarray(np.minimum(np.log(np.cumsum(volume[::-1])[::-1]), 0.0))
+
+
+def _information(log_weights: Array, log_likelihoods: Array) -> float:
+    """Return ⟨ln L⟩ − ln Z over the posterior; NaN where there is none."""
+    if not np.any(np.isfinite(log_weights)):
+        return math.nan
+    weights = normalised(log_weights)
+    known = weights > 0.0
+    logz = float(np.logaddexp.reduce(log_weights))
+    return float(weights[known] @ log_likelihoods[known]) - logz
 
 
 def _reasons(estimate: Estimate, n: int, precision: float, min_ess: float) -> tuple[str, ...]:
