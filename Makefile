@@ -111,7 +111,7 @@ encoder: $(READY) ## train the encoder of galaxies that comes with astropipe aga
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
 
-bench-inference: $(READY) ## emulated sampling: calls, errors and bias over seeds (half an hour)
+bench-inference: $(READY) ## emulated sampling: calls, errors and bias over seeds (an hour)
 	$(BIN)/python benchmarks/bench_inference_emulated.py
 	$(BIN)/python benchmarks/insert_tables.py
 

@@ -119,8 +119,9 @@ def _sample_emulated(
         )
     if len(result.samples) == 0:
         raise QualityError(
-            f"{chosen.name}: {'; '.join(result.diagnostics.reasons)}; {result.n_true_calls} likelihood calls are lost: "
-            "set inference.sample.method=exact, or inference.sample.fallback=true, or raise inference.sample.max_calls"
+            f"{chosen.name}: {'; '.join(result.diagnostics.reasons)}. The {result.n_true_calls} likelihood calls are in "
+            f"{checkpoint}: raise inference.sample.max_calls and --resume, or set inference.sample.method=exact or "
+            "inference.sample.fallback=true"
         )
     return result
 
