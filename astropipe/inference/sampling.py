@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from astropipe.inference.fingerprint import identify
 from astropipe.inference.pools import MapExecutor, open_workers
 from astropipe.inference.priors import Distribution, Prior
 from astropipe.inference.results import NestedResult
+from astropipe.inference.timeleft import TimeLeft
 from astropipe.runtime.errors import InterruptedRunError, UsageError
 from astropipe.runtime.seeds import stream
 
@@ -38,6 +39,9 @@ _TRIALS = 3
 
 Likelihood = Callable[[NDArray[np.float64]], object]
 
+ProgressReport = Callable[[int, str], None]
+"""Called with the number of likelihood calls so far and a note on the run."""
+
 
 def sample(
     log_likelihood: Likelihood,
@@ -45,6 +49,10 @@ def sample(
     *,
     method: Method = "auto",
     n_live: int = 500,
+    dlogz: float = 0.01,
+    dynamic: bool = False,
+    bound: nested.Bound = "multi",
+    sampling: nested.Sampling = "auto",
     precision: float = 0.05,
     min_ess: float = 300.0,
     max_calls: int | None = None,
@@ -54,9 +62,8 @@ def sample(
     checkpoint: Path | None = None,
     resume: bool = False,
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: ProgressReport | None = None,
     stop_requested: Callable[[], bool] | None = None,
-    **exact: Any,
 ) -> NestedResult | EmulatedResult:
     """Sample a posterior and compute its evidence; no value in the result is emulated.
 
@@ -73,8 +80,8 @@ def sample(
         likelihoods of up to about a dozen parameters. ``"auto"``: emulated if a call takes more than a millisecond,
         as measured at three points, and the parameters are not too many; the choice is in ``result.method`` and
         ``result.remark``, and kept in the checkpoint.
-    n_live
-        Live points of exact sampling; the error of ln Z is √(H / n_live).
+    n_live, dlogz, dynamic, bound, sampling
+        Of exact sampling; see `astropipe.inference.nested.sample`, which has further settings.
     precision, min_ess
         Error of ln Z and effective sample size at which emulated sampling ends.
     max_calls
@@ -94,11 +101,9 @@ def sample(
     seed
         Root seed.
     progress
-        Told the number of likelihood calls so far.
+        Told the number of likelihood calls so far, and how the run goes.
     stop_requested
         Asked before each likelihood call whether to stop.
-    **exact
-        Further settings of `astropipe.inference.nested.sample`; emulated sampling has none of them.
 
     Returns
     -------
@@ -137,17 +142,34 @@ def sample(
         log_likelihood,
         prior,
         n_live=n_live,
+        dlogz=dlogz,
+        dynamic=dynamic,
+        bound=bound,
+        sampling=sampling,
         max_calls=max_calls,
         vectorized=vectorized,
         pool=pool,
         checkpoint=checkpoint,
         resume=resume,
         seed=stream(seed, "inference.sample"),
-        progress=None if progress is None else lambda iteration, n_calls, *rest: progress(n_calls),
+        # When a dynamic run has enough effective samples cannot be told from ln Z.
+        progress=None if progress is None else _Reporter(progress, None if dynamic else TimeLeft(n_live, dlogz)),
         stop_requested=stop_requested,
-        **exact,
     )
     return replace(found, remark=remark)
+
+
+class _Reporter:
+    """Turns the reports of nested sampling into those of `sample`."""
+
+    def __init__(self, progress: ProgressReport, time_left: TimeLeft | None) -> None:
+        self._progress = progress
+        self._time_left = time_left
+
+    def __call__(self, iteration: int, n_calls: int, logz: float, remaining: float, efficiency: float) -> None:
+        note = f"iteration {iteration}, ln Z {logz:.2f}, remaining {remaining:.3g}, efficiency {efficiency:.1%}"
+        left = self._time_left(remaining) if self._time_left is not None else ""
+        self._progress(n_calls, f"{note}, {left}" if left else note)
 
 
 def _choose(
@@ -181,7 +203,7 @@ def _emulated(
     specification: Specification,
     pool: int | MapExecutor | None,
     seed: int,
-    progress: Callable[[int], None] | None,
+    progress: ProgressReport | None,
     stop_requested: Callable[[], bool] | None,
     precision: float,
     min_ess: float,
@@ -194,7 +216,7 @@ def _emulated(
             def of_many(points: NDArray[np.float64]) -> NDArray[np.float64]:
                 values = np.array(workers.map(workers.log_likelihood, list(points)), dtype=np.float64)
                 if progress is not None:
-                    progress(workers.counts.total)
+                    progress(workers.counts.total, "")
                 return values
 
             result = sample_emulated(

@@ -12,15 +12,12 @@ from astropipe.artifacts import Provenance, create_artifact
 from astropipe.config.inference import EvaluateConfig, SampleConfig
 from astropipe.inference.comparison import compare
 from astropipe.inference.emulated import EmulatedResult
-from astropipe.inference.nested import sample as run_nested
 from astropipe.inference.posterior import write_posterior
 from astropipe.inference.problems import Problem, problem
 from astropipe.inference.results import NestedResult
-from astropipe.inference.sampling import sample as run_any
-from astropipe.inference.timeleft import TimeLeft
+from astropipe.inference.sampling import sample as run_sampler
 from astropipe.runtime.errors import ArtifactError, QualityError
 from astropipe.runtime.interruption import stop_requested
-from astropipe.runtime.progress import Progress
 from astropipe.runtime.run import Run, begin_anew, checkpoint_path
 from astropipe.runtime.seeds import stream
 from astropipe.runtime.shipped import data_file
@@ -89,67 +86,35 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
 
 
 def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult | EmulatedResult:
-    return (_sample_exactly if config.method == "exact" else _sample_emulated)(chosen, checkpoint, config, run)
-
-
-def _sample_emulated(
-    chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run
-) -> NestedResult | EmulatedResult:
     with run.progress(chosen.name, None, "calls") as reporter:
-        result = run_any(
+        result = run_sampler(
             chosen.log_likelihood,
             chosen.prior,
-            method="emulated",
+            method=config.method,
             n_live=config.n_live,
+            dlogz=config.dlogz,
+            dynamic=config.dynamic,
+            bound=config.bound,
+            sampling=config.sampling,
             precision=config.precision,
             min_ess=config.min_ess,
             max_calls=config.max_calls,
             fallback=config.fallback,
             vectorized=True,
-            pool=_pool(config, chosen, run),
+            pool=run.threads if run.threads > 1 and _pool_wanted(config, chosen) else None,
             checkpoint=checkpoint,
             resume=run.resume and checkpoint.exists(),
             seed=run.seed,
             progress=reporter.update,
             stop_requested=stop_requested,
-            dlogz=config.dlogz,
-            dynamic=config.dynamic,
-            bound=config.bound,
-            sampling=config.sampling,
         )
     if len(result.samples) == 0:
         raise QualityError(
-            f"{chosen.name}: {'; '.join(result.diagnostics.reasons)}. The {result.n_true_calls} likelihood calls are in "
-            f"{checkpoint}: raise inference.sample.max_calls and --resume, or set inference.sample.method=exact or "
-            "inference.sample.fallback=true"
+            f"{chosen.name}: {'; '.join(result.diagnostics.reasons)}. The {result.n_true_calls} likelihood calls are "
+            f"kept in {checkpoint}: raise inference.sample.max_calls and --resume, or set inference.sample.method=exact"
+            " or inference.sample.fallback=true"
         )
     return result
-
-
-def _sample_exactly(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult:
-    with run.progress(chosen.name, None, "calls") as reporter:
-        return run_nested(
-            chosen.log_likelihood,
-            chosen.prior,
-            n_live=config.n_live,
-            dlogz=config.dlogz,
-            dynamic=config.dynamic,
-            bound=config.bound,
-            sampling=config.sampling,
-            vectorized=True,
-            max_calls=config.max_calls,
-            pool=_pool(config, chosen, run),
-            checkpoint=checkpoint,
-            resume=run.resume and checkpoint.exists(),
-            seed=stream(run.seed, "inference.sample"),
-            # When a dynamic run has enough effective samples cannot be told from ln Z.
-            progress=_Reporter(reporter, None if config.dynamic else TimeLeft(config.n_live, config.dlogz)),
-            stop_requested=stop_requested,
-        )
-
-
-def _pool(config: SampleConfig, chosen: Problem, run: Run) -> int | None:
-    return run.threads if run.threads > 1 and _pool_wanted(config, chosen) else None
 
 
 def _pool_wanted(config: SampleConfig, chosen: Problem) -> bool:
@@ -163,19 +128,6 @@ def _pool_wanted(config: SampleConfig, chosen: Problem) -> bool:
         chosen.log_likelihood(points)
         durations.append(time.perf_counter() - start)
     return sorted(durations)[2] > _POOL_PAYS_ABOVE_S
-
-
-class _Reporter:
-    """Turns the sampler's reports into progress."""
-
-    def __init__(self, progress: Progress, time_left: TimeLeft | None) -> None:
-        self._progress = progress
-        self._time_left = time_left
-
-    def __call__(self, iteration: int, n_calls: int, logz: float, remaining: float, efficiency: float) -> None:
-        note = f"iteration {iteration}, ln Z {logz:.2f}, remaining {remaining:.3g}, efficiency {efficiency:.1%}"
-        left = self._time_left(remaining) if self._time_left is not None else ""
-        self._progress.update(n_calls, f"{note}, {left}" if left else note)
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:

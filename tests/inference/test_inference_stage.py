@@ -135,6 +135,33 @@ def test_run_that_its_budget_ends_is_not_converged(tmp_path: Path) -> None:
     assert rows["converged"]["value"] == 0.0
 
 
+def test_an_emulated_posterior_is_an_artifact_like_any_other(tmp_path: Path) -> None:
+    config = SampleConfig(problem="gaussian", options={"n_parameters": 2}, method="emulated", min_ess=100)
+    line = stage.sample([], tmp_path / "emulated.h5", config, Run(seed=1))
+    with open_artifact(tmp_path / "emulated.h5", "posterior") as artifact:
+        table, run = artifact.table(), artifact.attributes("nested")
+        assert np.exp(artifact.array("nested/log_weights")).sum() == pytest.approx(1)
+        assert len(posterior_draws(artifact)["x1"]) == int(run["ess"])
+    assert run["method"] == "emulated" and run["converged"] and run["reasons"] == ""
+    assert run["n_true_calls"] < 500 < run["n_emulated_calls"] and run["n_live"] == 0
+    assert f"{run['n_true_calls']} likelihood calls" in line
+    assert abs(run["logz"] + 2 * np.log(20)) < 4 * run["logz_err"]
+    np.testing.assert_allclose(table["sd"], 1, rtol=0.3)
+    assert not checkpoint_path(tmp_path / "emulated.h5").exists()
+
+
+def test_what_cannot_be_emulated_leaves_its_calls_and_no_artifact(tmp_path: Path) -> None:
+    output = tmp_path / "eggbox.h5"
+    config = SampleConfig(problem="eggbox", method="emulated", n_live=50, dlogz=1.0)
+    with pytest.raises(QualityError, match=r"eggbox: .* do not resolve.*kept in .*method=exact"):
+        stage.sample([], output, config, Run(seed=1))
+    assert not output.exists() and shards(checkpoint_path(output))
+    line = stage.sample([], output, config.model_copy(update={"fallback": True}), Run(seed=1, resume=True))
+    assert "did not converge" in line
+    with open_artifact(output, "posterior") as artifact:
+        assert artifact.attributes("nested")["method"] == "exact"
+
+
 def test_chain_ends_at_the_measurements(tmp_path: Path) -> None:
     config = SampleConfig(problem="lcdm-desi-dr2", n_live=30, dlogz=1.0)
     stage.sample([], tmp_path / "posterior.h5", config, Run())

@@ -4,35 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.emulated.annealing import Particles
-from astropipe.inference.emulated.correction import (
-    Estimate,
-    Pool,
-    Round,
-    combine,
-    draw_pool,
-    draw_round,
-    normalised,
-    posterior_part,
-)
+from astropipe.inference.emulated.candidates import Candidates, draw_candidates, relative_error, suspects
+from astropipe.inference.emulated.correction import Estimate, Round, combine, draw_round, normalised
 from astropipe.inference.emulated.design import first_points, next_points
 from astropipe.inference.emulated.emulator import Emulator, near, predictability
 from astropipe.inference.emulated.knowledge import Knowledge
-from astropipe.inference.emulated.mixture import fit_mixture
 from astropipe.inference.emulated.result import EmulatedDiagnostics, EmulatedResult
 from astropipe.inference.priors import Prior
-from astropipe.inference.summaries import systematic_resample
 from astropipe.runtime.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
-
-POOL_SIZE, MOST_OF_POOL, MOST_POOLS = 20_000, 0.02, 3
-"""Points of a pool, share of the emulated posterior that one of them may have, and how often a better one is tried."""
 
 PILOT, ROUND = 48, 64
 """Points of the round by which the emulator is judged, and of each round that counts."""
@@ -61,19 +47,7 @@ MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 20.0, 4.0
 A round that is thrown away for a weight is one of high evidence: to be strict here is to bias the rest.
 """
 
-
 _UNRESOLVED = "ln L varies on scales that {} points of the prior do not resolve; sample with method 'exact'"
-
-
-@dataclass(frozen=True, eq=False)
-class _Candidates:
-    """A pool, what the emulator says of it, the relative error of L that it expects, and the particles behind it."""
-
-    pool: Pool
-    emulated: Array
-    deviation: Array
-    expected_error: float
-    particles: Particles
 
 
 def sample_emulated(
@@ -89,8 +63,8 @@ def sample_emulated(
 
     An emulator learns ln L where the posterior is, until it expects to be good enough and a pilot round of true
     values says so too. Correction rounds follow, whose points make the result; see
-    `astropipe.inference.emulated.correction` for why it is unbiased. Whether a round counts is decided before its
-    values are known. Each round's values improve the emulator of the next.
+    `astropipe.inference.emulated.correction` for why each is unbiased. Its values improve the emulator of the next.
+    A weight of 20 times the mean throws away all rounds so far, and learning goes on: that alone is decided by values.
 
     Parameters
     ----------
@@ -131,65 +105,93 @@ def sample_emulated(
         raise InputError(f"the constraints of the prior leave none of it: {prior!r}")
     run = Knowledge(log_likelihood_of_many, prior, seed)
     resolved = _survey(run, n_first, max_calls)
-    rounds: list[Round] = []
-    values: list[Array] = []
-    rmse, demanded = math.nan, GOOD_ENOUGH
-    trusted: tuple[Emulator, Particles] | None = None
-    doubts = 0
+    rounds = _Rounds()
     while resolved and len(run.u) + ROUND <= max_calls:
-        emulator = run.learn()
-        stages = run.anneal(emulator)
-        posterior = stages[-1]
-        expected = relative_error(emulator.deviation(posterior.u))
-        candidates = _candidates(run, emulator, posterior) if expected <= demanded else None
-        doubtful = candidates is None or candidates.expected_error > 1.3 * demanded
-        if doubtful and trusted is not None and doubts == MOST_DOUBTS:
-            # Extrapolation makes up one mode after the other. The emulator of the last round was good; so it is again.
-            emulator, posterior = trusted
-            candidates = _candidates(run, emulator, posterior)
-        elif doubtful and trusted is not None:
-            # A mode made up, or one that was missed?
-            doubts += 1
-            u = (
-                posterior.u[run.rng.choice(len(posterior.u), 2 * d)]
-                if candidates is None
-                else _suspects(candidates, 2 * d, run.rng)
-            )
-            if _missed(run.evaluate(u), run.emulate(trusted[0], u), run.highest - 0.5 * near(d)):
-                rounds, values, trusted = [], [], None
-            continue
-        elif candidates is None:
-            # One at a time, nearly, while far from the posterior; more where single points matter less.
-            run.evaluate(next_points(emulator, stages, d + 1 if expected > 1.5 else 2 * d, run.rng))
-            continue
-        elif doubtful:
-            # The pool has found places where the posterior might be that the particles had not.
-            run.evaluate(_suspects(candidates, 2 * d, run.rng))
-            continue
-        one = draw_round(
-            candidates.pool, candidates.emulated, candidates.deviation, PILOT if trusted is None else ROUND, run.rng
-        )
-        new, doubts = run.evaluate(one.u), 0
-        rmse = _rmse(emulator, one, new)
-        alone = combine([one], [new])
-        if alone.largest_weight * len(new) > (PILOT_SURPRISE if trusted is None else MOST_SURPRISE):
-            # The emulator missed something, and may have done so in all rounds before.
-            rounds, values, trusted = [], [], None
-            demanded *= 0.8
-            continue
-        if trusted is None:
-            if alone.ess > PILOT_ESS * PILOT and rmse < PILOT_RMSE:
-                trusted = emulator, candidates.particles
-            else:
-                demanded *= 0.8
-            continue
-        trusted = emulator, candidates.particles
-        rounds.append(one)
-        values.append(new)
-        estimate = combine(rounds, values)
-        if estimate.logz_err <= precision and estimate.ess >= min_ess:
-            break
-    return _result(run, rounds, values, precision, min_ess, rmse, resolved)
+        candidates = _candidates(run, rounds)
+        if candidates is not None and rounds.add(run, candidates):
+            estimate = combine(rounds.drawn, rounds.values)
+            if estimate.logz_err <= precision and estimate.ess >= min_ess:
+                break
+    return _result(run, rounds, precision, min_ess, resolved)
+
+
+class _Rounds:
+    """The correction rounds that count, and the state of the run between them.
+
+    Attributes
+    ----------
+    drawn, values : list of Round, list of ndarray
+        The rounds and their true ln L.
+    trusted : tuple of Emulator and Particles, or None
+        The emulator of the last round or pilot that showed it to be good.
+    demanded : float
+        Relative error of L that the emulator may expect of itself to be tried.
+    doubts : int
+        How often a good emulator has been doubted since the last round.
+    rmse : float
+        Of the emulated ln L at the last round, before the emulator learned from it.
+    """
+
+    def __init__(self) -> None:
+        self.drawn: list[Round] = []
+        self.values: list[Array] = []
+        self.trusted: tuple[Emulator, Particles] | None = None
+        self.demanded, self.doubts, self.rmse = GOOD_ENOUGH, 0, math.nan
+
+    def start_again(self) -> None:
+        """Throw all rounds away: the emulator missed something, and may have done so in all of them."""
+        self.drawn, self.values, self.trusted = [], [], None
+
+    def add(self, run: Knowledge, candidates: Candidates) -> bool:
+        """Draw a round, or the pilot while no emulator is trusted; return whether it counts."""
+        pilot = self.trusted is None
+        pool, emulated, deviation = candidates.pool, candidates.emulated, candidates.deviation
+        one = draw_round(pool, emulated, deviation, PILOT if pilot else ROUND, run.rng)
+        values, self.doubts = run.evaluate(one.u), 0
+        self.rmse = _rmse(candidates.emulator, one, values)
+        alone = combine([one], [values])
+        surprised = alone.largest_weight * len(values) > (PILOT_SURPRISE if pilot else MOST_SURPRISE)
+        if surprised:
+            self.start_again()
+        if surprised or (pilot and (alone.ess <= PILOT_ESS * PILOT or self.rmse >= PILOT_RMSE)):
+            self.demanded *= 0.8
+            return False
+        self.trusted = candidates.emulator, candidates.particles
+        if not pilot:
+            self.drawn.append(one)
+            self.values.append(values)
+        return not pilot
+
+
+def _candidates(run: Knowledge, rounds: _Rounds) -> Candidates | None:
+    """Learn, and return the candidates of a round; None where the emulator needed further points, which it now has."""
+    d = len(run.prior)
+    emulator = run.learn()
+    stages = run.anneal(emulator)
+    posterior = stages[-1]
+    expected = relative_error(emulator.deviation(posterior.u))
+    candidates = draw_candidates(run, emulator, posterior) if expected <= rounds.demanded else None
+    if candidates is not None and candidates.expected_error <= 1.3 * rounds.demanded:
+        return candidates
+    if rounds.trusted is not None and rounds.doubts == MOST_DOUBTS:
+        # Extrapolation makes up one mode after the other. The emulator of the last round was good; so it is again.
+        return draw_candidates(run, *rounds.trusted)
+    if rounds.trusted is not None:
+        # A mode made up, or one that was missed?
+        rounds.doubts += 1
+        if candidates is None:
+            u = posterior.u[run.rng.choice(len(posterior.u), 2 * d)]
+        else:
+            u = suspects(candidates, 2 * d, run.rng)
+        if _missed(run.evaluate(u), run.emulate(rounds.trusted[0], u), run.highest - 0.5 * near(d)):
+            rounds.start_again()
+    elif candidates is None:
+        # One at a time, nearly, while far from the posterior; more where single points matter less.
+        run.evaluate(next_points(emulator, stages, d + 1 if expected > 1.5 else 2 * d, run.rng))
+    else:
+        # The pool has found places where the posterior might be that the particles had not.
+        run.evaluate(suspects(candidates, 2 * d, run.rng))
+    return None
 
 
 def _survey(run: Knowledge, n: int, max_calls: int) -> bool:
@@ -206,39 +208,9 @@ def _survey(run: Knowledge, n: int, max_calls: int) -> bool:
     return share >= least
 
 
-def relative_error(deviation: Array) -> float:
-    """Return the root mean square relative error of L that deviations [n] of ln L mean, √⟨e^σ² − 1⟩, σ² ≤ 3."""
-    return float(np.sqrt(np.mean(np.expm1(np.minimum(deviation**2, 3.0)))))
-
-
-def _candidates(run: Knowledge, emulator: Emulator, posterior: Particles) -> _Candidates:
-    for _ in range(MOST_POOLS):
-        pool = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, POOL_SIZE, run.rng)
-        emulated = run.emulate(emulator, pool.u)
-        share = normalised(emulated - pool.log_density)
-        if share.max() < MOST_OF_POOL:
-            break
-        # The particles miss a part of the emulated posterior, and with them the mixture.
-        chosen = systematic_resample(share, len(posterior.u), run.rng)
-        posterior = run.anneal_from(emulator, pool.u[chosen])
-    ratio = emulated - pool.log_density
-    likely = ratio > ratio.max() - 20.0
-    deviation = np.zeros(len(emulated))
-    deviation[likely] = emulator.deviation(pool.u[likely])
-    part = posterior_part(pool, emulated, deviation)
-    expected = math.sqrt(float(part @ np.expm1(np.minimum(deviation**2, 3.0))))
-    return _Candidates(pool, emulated, deviation, expected, posterior)
-
-
 def _missed(values: Array, emulated: Array, negligible: float) -> bool:
     """Return whether an emulator missed one of true values [n] that matter."""
     return bool(np.any((values > negligible) & (values - emulated > math.log(PILOT_SURPRISE))))
-
-
-def _suspects(candidates: _Candidates, n: int, rng: np.random.Generator) -> Array:
-    part = posterior_part(candidates.pool, candidates.emulated, candidates.deviation)
-    doubtful = part * np.minimum(candidates.deviation, 3.0)
-    return candidates.pool.u[rng.choice(len(part), n, p=doubtful / doubtful.sum())]
 
 
 def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
@@ -249,22 +221,14 @@ def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
     return float(np.sqrt(np.mean(np.minimum(np.abs(errors), 10.0) ** 2)))
 
 
-def _result(
-    run: Knowledge,
-    rounds: list[Round],
-    values: list[Array],
-    precision: float,
-    min_ess: float,
-    rmse: float,
-    resolved: bool,
-) -> EmulatedResult:
+def _result(run: Knowledge, rounds: _Rounds, precision: float, min_ess: float, resolved: bool) -> EmulatedResult:
     names, d = run.prior.names, len(run.prior)
     empty = Estimate(-math.inf, math.inf, np.empty(0), 0.0, 1.0, 0.0)
-    estimate = combine(rounds, values) if rounds else empty
-    n = sum(map(len, values))
+    estimate = combine(rounds.drawn, rounds.values) if rounds.drawn else empty
+    n = sum(map(len, rounds.values))
     reasons = _reasons(estimate, n, precision, min_ess) if resolved else (_UNRESOLVED.format(len(run.u)),)
-    u = np.concatenate([one.u for one in rounds]) if rounds else np.empty((0, d))
-    log_likelihoods = np.concatenate(values) if values else np.empty(0)
+    u = np.concatenate([one.u for one in rounds.drawn]) if rounds.drawn else np.empty((0, d))
+    log_likelihoods = np.concatenate(rounds.values) if rounds.values else np.empty(0)
     order = np.argsort(log_likelihoods, kind="stable")
     log_likelihoods, log_weights = log_likelihoods[order], estimate.log_weights[order]
     return EmulatedResult(
@@ -281,7 +245,13 @@ def _result(
         masked_fraction=run.prior.masked_fraction(),
         converged=not reasons,
         diagnostics=EmulatedDiagnostics(
-            reasons, estimate.ess, estimate.largest_weight, estimate.disagreement, rmse, len(rounds), len(run.u) - n
+            reasons,
+            estimate.ess,
+            estimate.largest_weight,
+            estimate.disagreement,
+            rounds.rmse,
+            len(rounds.drawn),
+            len(run.u) - n,
         ),
     )
 
