@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.emulated.annealing import Particles
-from astropipe.inference.emulated.correction import Pool, draw_pool, normalised, posterior_part
+from astropipe.inference.emulated.correction import Pool, draw_pool, normalised, posterior_part, thin
 from astropipe.inference.emulated.emulator import Emulator
 from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.mixture import fit_mixture
@@ -17,8 +17,8 @@ from astropipe.inference.summaries import systematic_resample
 
 Array = NDArray[np.float64]
 
-POOL_SIZE, MOST_OF_POOL, MOST_POOLS = 20_000, 0.02, 3
-"""Points of a pool, share of the emulated posterior that one of them may have, and how often a better one is tried."""
+POOL_SIZE, TRIAL_POOL_SIZE, N_FITTED = 100_000, 25_000, 2000
+"""Points of a pool, of one that only serves to find a better mixture, and of those to which that is fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +40,13 @@ def relative_error(deviation: Array) -> float:
 
 def draw_candidates(run: Knowledge, emulator: Emulator, posterior: Particles) -> Candidates:
     """Return a pool drawn around particles of the emulated posterior, or around better ones."""
-    for _ in range(MOST_POOLS):
-        pool = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, POOL_SIZE, run.rng)
-        emulated = run.emulate(emulator, pool.u)
-        share = normalised(emulated - pool.log_density)
-        if share.max() < MOST_OF_POOL:
-            break
-        # The particles miss a part of the emulated posterior, and with them the mixture.
-        chosen = systematic_resample(share, len(posterior.u), run.rng)
-        posterior = run.anneal_from(emulator, pool.u[chosen])
+    # Particles miss thin parts of the emulated posterior, and with them the mixture; a pool around them does not.
+    trial = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, TRIAL_POOL_SIZE, run.rng)
+    share = normalised(run.emulate(emulator, trial.u) - trial.log_density)
+    posterior = run.anneal_from(emulator, trial.u[systematic_resample(share, N_FITTED, run.rng)])
+    # However this pool comes out, it is used: to choose among pools by their weights would be to bias the evidence.
+    pool = draw_pool(fit_mixture(posterior.u, run.rng), run.allowed, POOL_SIZE, run.rng)
+    pool, emulated = thin(pool, run.emulate(emulator, pool.u), run.rng)
     ratio = emulated - pool.log_density
     likely = ratio > ratio.max() - 20.0
     deviation = np.zeros(len(emulated))

@@ -8,14 +8,21 @@ the unit cube is 1,
     Z_n = (1/n) Σ_i t_i / (M p_i),   E[Z_n] = E[(1/M) Σ_j t_j] = ∫ L du = Z,
 
 whatever the emulator says, as long as p_j > 0 where L > 0 [Hansen & Hurwitz 1943, Ann. Math. Stat. 14, 333]. So the
-quality of the emulator decides about the scatter of the weights w_i = t_i / (M p_i) and never about their mean. Draws
-are *stratified*: fixed numbers n_k from each part k of the probabilities p = Σ_k (n_k / n) p_k, all with the same
-weights, which is the deterministic mixture of Owen & Zhou (2000, JASA 95, 135). Within a part they are *systematic*:
-equally spaced along the pool ordered by the emulated posterior, with a random start. Along it the weights vary smoothly
-but for the errors of the emulator, so that the variance is that of neighbours, s_k² = ⟨(w_{i+1} − w_i)²⟩ / 2 [Wolter
-1984, JASA 79, 781], plus that of the pool,
+quality of the emulator decides about the scatter of the weights w_i = t_i / (M p_i) and never about their mean. The
+probabilities are a mixture p = Σ_k s_k p_k, and w has all of it, as in the deterministic mixture of Owen & Zhou (2000,
+JASA 95, 135). The pool is ordered by the weights that the emulator predicts and cut into n pieces of equal probability,
+from each of which one point is drawn. The predicted weights ŵ vary little within a piece, and how much is known, so
+that only the errors of the emulator are left to chance. The deviation of values within pieces is at most, on average,
 
-    Var Z_n = Σ_k (n_k / n)² s_k² / n_k + Var_g(t) / M.
+    s(w) = √(⟨(w_{i+1} − w_i)²⟩ / 2),
+
+from neighbours, whose squared difference also has that of the means of their pieces [Wolter 1984, JASA 79, 781]. That
+of ŵ, v, is known from the pool; and no deviation of a sum is larger than the sum of deviations. So
+
+    Var Z_n ≤ min(s(w), v + s(w − ŵ))² / n + ⟨Var_k(t)⟩ / M,
+
+where the last term is that of the pool, of which prior and mixture have fixed shares k. An emulator that is wrong makes
+the second of the two large; the first owes nothing to it but the order of the points.
 
 Rounds r = 1 … R have pools and probabilities that depend on the values of earlier rounds, but each Z_r is unbiased
 given those, so Σ n_r Z_r / Σ n_r is unbiased and its variance is the sum of theirs.
@@ -23,6 +30,7 @@ given those, so Σ n_r Z_r / Σ n_r is unbiased and its variance is the sum of t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +38,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.emulated.mixture import Mixture
-from astropipe.inference.summaries import systematic_resample
 
 Array = NDArray[np.float64]
 Mask = Callable[[Array], NDArray[np.bool_]]
@@ -42,11 +49,14 @@ A mixture fitted to a thousand particles misses what lies between its components
 """
 
 SHARES = {"posterior": 0.7, "pool": 0.2, "tempered": 0.05, "prior": 0.05}
-"""How the draws of a round are divided between the parts of the probabilities.
+"""Shares of the parts of the probabilities.
 
 The second takes every point of the pool alike: wherever the mixture reaches, weights are bounded, whatever the emulator
 says of the place.
 """
+
+THINNED = 20_000
+"""Points of a pool that are left where the emulator has said which of them matter."""
 
 DOUBT, MOST_OPTIMISM = 3.0, 6.0
 """Variance of the emulated ln L in units of what the process expects, and by how much it may raise ln L at most.
@@ -59,11 +69,13 @@ The process is too sure of itself where it extrapolates, at the rim of the poste
 class Pool:
     """Draws u [m, d] from the density g, of which log_density [m] is the logarithm; all inside the prior.
 
-    `n_drawn` counts those outside the prior too, where L = 0.
+    A pool may be thinned: `n_drawn` points were drawn, those outside the prior with L = 0 included, and of each kept
+    one log_kept [m] is the logarithm of the number of times that it was to be kept.
     """
 
     u: Array
     log_density: Array
+    log_kept: Array
     n_drawn: int
 
 
@@ -75,18 +87,24 @@ class Round:
     ----------
     u : ndarray [n, d]
         The points.
-    log_pool_factor, log_proposal : ndarray [n]
-        ln(M p) and ln(M p g).
-    stratum : ndarray [n]
-        The part of the probabilities from which each was drawn.
+    log_density, log_proposal : ndarray [n]
+        ln g and ln(M p g).
+    log_predicted : ndarray [n]
+        ln ŵ, the weights that the emulator predicts.
+    log_spread : float
+        ln of v, their deviation within pieces.
+    posterior : ndarray [n]
+        Share of the emulated posterior in the probability of each.
     n_drawn : int
         Size M of the pool.
     """
 
     u: Array
-    log_pool_factor: Array
+    log_density: Array
     log_proposal: Array
-    stratum: NDArray[np.intp]
+    log_predicted: Array
+    log_spread: float
+    posterior: Array
     n_drawn: int
 
 
@@ -123,7 +141,20 @@ def draw_pool(mixture: Mixture, allowed: Mask, n: int, rng: np.random.Generator)
     u = u[inside]
     share = n_prior / n
     log_density = np.logaddexp(np.log1p(-share) + mixture.log_density(u), np.log(share))
-    return Pool(u, log_density, n)
+    return Pool(u, log_density, np.zeros(len(u)), n)
+
+
+def thin(pool: Pool, emulated: Array, rng: np.random.Generator) -> tuple[Pool, Array]:
+    """Return the points of a pool that matter, some of them more than once, and the emulated ln L of these.
+
+    Half of the draws take all points alike, half by the emulated posterior. They are spread over the pool as those of
+    a round are, so that what they add to its variance is less than a hundredth of what the round does.
+    """
+    ratio = emulated - pool.log_density
+    probability = 0.5 / len(pool.u) + 0.5 * normalised(ratio)
+    kept = _spread(probability, ratio, THINNED, rng)
+    log_kept = math.log(THINNED) + np.log(probability[kept])
+    return Pool(pool.u[kept], pool.log_density[kept], log_kept, pool.n_drawn), emulated[kept]
 
 
 def posterior_part(pool: Pool, emulated: Array, deviation: Array) -> Array:
@@ -131,7 +162,8 @@ def posterior_part(pool: Pool, emulated: Array, deviation: Array) -> Array:
 
     √E[L²], to which the best proposal is proportional, is exp(μ + σ²) where ln L has mean μ and variance σ².
     """
-    return normalised(emulated + np.minimum(DOUBT * deviation**2, MOST_OPTIMISM) - pool.log_density)
+    optimism = np.minimum(DOUBT * deviation**2, MOST_OPTIMISM)
+    return normalised(emulated + optimism - pool.log_density - pool.log_kept)
 
 
 def draw_round(pool: Pool, emulated: Array, deviation: Array, n: int, rng: np.random.Generator) -> Round:
@@ -142,43 +174,66 @@ def draw_round(pool: Pool, emulated: Array, deviation: Array, n: int, rng: np.ra
     emulated, deviation
         Emulated ln L of the points of the pool and the emulator's own error of them, [m].
     """
-    parts = (
-        posterior_part(pool, emulated, deviation),
-        np.full(len(pool.u), 1.0 / len(pool.u)),
-        normalised(0.5 * emulated - pool.log_density),
-        normalised(-pool.log_density),
-    )
-    counts = [max(2, round(share * n)) for share in SHARES.values()]
-    counts[0] = n - sum(counts[1:])
-    # Systematic draws along the emulated posterior leave to chance only what the emulator does not know.
-    along = np.argsort(parts[0], kind="stable")
-    drawn = np.concatenate(
-        [along[np.sort(systematic_resample(part[along], k, rng))] for part, k in zip(parts, counts, strict=True)]
-    )
-    probability = np.sum([k / n * part for part, k in zip(parts, counts, strict=True)], axis=0)
-    log_pool_factor = np.log(pool.n_drawn) + np.log(probability[drawn])
+    ratio = emulated - pool.log_density - pool.log_kept
+    parts = {
+        "posterior": posterior_part(pool, emulated, deviation),
+        "pool": normalised(-pool.log_kept),
+        "tempered": normalised(ratio - 0.5 * emulated),
+        "prior": normalised(ratio - emulated),
+    }
+    probability = np.sum([share * parts[name] for name, share in SHARES.items()], axis=0)
+    log_predicted = ratio - np.log(probability) - math.log(pool.n_drawn)
+    drawn = _spread(probability, log_predicted, n, rng)
     return Round(
         pool.u[drawn],
-        log_pool_factor,
-        log_pool_factor + pool.log_density[drawn],
-        np.repeat(np.arange(len(parts)), counts),
+        pool.log_density[drawn],
+        math.log(pool.n_drawn) + (pool.log_density + pool.log_kept + np.log(probability))[drawn],
+        log_predicted[drawn],
+        _log_deviation(probability, log_predicted, n),
+        SHARES["posterior"] * parts["posterior"][drawn] / probability[drawn],
         pool.n_drawn,
     )
+
+
+def _log_deviation(probability: Array, log_values: Array, n: int) -> float:
+    """Return ln of the root mean square deviation of values within the n pieces of `_spread`."""
+    order = np.argsort(log_values, kind="stable")
+    p, reference = probability[order], float(np.max(log_values))
+    values = np.exp(log_values[order] - reference)
+    piece = np.minimum(n * (np.cumsum(p) - 0.5 * p), n - 1).astype(np.intp)
+    mass, first, second = (np.bincount(piece, p * values**k, n) for k in range(3))
+    variance = (second - first**2 / np.maximum(mass, 1e-300)).sum()
+    return 0.5 * math.log(max(float(variance), 1e-300)) + reference
+
+
+def _spread(probability: Array, key: Array, n: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Draw one index from each of n pieces of equal probability, into which those in the order of a key are cut."""
+    order = np.argsort(key, kind="stable")
+    places = np.searchsorted(np.cumsum(probability[order]), (np.arange(n) + rng.random(n)) / n, side="right")
+    return np.asarray(order[np.minimum(places, len(order) - 1)])
 
 
 def round_moments(one: Round, log_likelihoods: Array, reference: float) -> tuple[float, float]:
     """Return the evidence of one round and its variance, in units of exp(reference) and its square."""
     weights = np.exp(log_likelihoods - reference - one.log_proposal)
-    n = len(weights)
-    within = 0.0
-    for k in np.unique(one.stratum):
-        steps = np.diff(weights[one.stratum == k])
-        within += (len(steps) + 1) / n**2 * 0.5 * float(np.mean(steps**2))
+    predicted = np.exp(np.minimum(one.log_predicted - reference, 50.0))
+    spread = math.exp(min(one.log_spread - reference, 50.0))
+    deviation = min(_of_neighbours(weights), spread + _of_neighbours(weights - predicted))
+    within = deviation**2 / len(weights)
     mean = float(np.mean(weights))
-    # E[t²] over the pool is the mean of t² / (M p), of which one factor t / (M p) is the weight.
-    second = float(np.mean(weights**2 * np.exp(one.log_pool_factor)))
-    between = max(0.0, second - mean**2) / one.n_drawn
+    # E[f(u)] over the pool is the mean of f / (M p), of which t / (M p) is the weight if f has the factor t. The pool
+    # is made of fixed numbers from prior and mixture, of which the first has E[t] = ∫ L / g du.
+    second = float(np.mean(weights * np.exp(log_likelihoods - reference - one.log_density)))
+    share = PRIOR_SHARE_OF_POOL
+    of_prior = float(np.mean(weights * np.exp(-one.log_density)))
+    of_mixture = (mean - share * of_prior) / (1.0 - share)
+    between = max(0.0, second - share * of_prior**2 - (1.0 - share) * of_mixture**2) / one.n_drawn
     return mean, within + between
+
+
+def _of_neighbours(values: Array) -> float:
+    """Return the deviation of values [n] within their pieces, as far as the differences of neighbours tell."""
+    return math.sqrt(0.5 * float(np.mean(np.diff(values) ** 2)))
 
 
 def combine(rounds: Sequence[Round], values: Sequence[Array]) -> Estimate:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,18 @@ NEAR_FIT = 1.5
 ENOUGH_NEAR = 12
 """How many such points, for each parameter, are enough."""
 
-VETO = 0.2
-"""How far, in its own units, the coarse process must be below the learned range to overrule the fine one."""
+VETO, SURE = 0.2, 3.0
+"""How far the coarse process must be below the learned range to overrule the fine one, in its own units; and by how
+many of its deviations as well, while exploring.
+"""
 
 COARSE_NOISE = 0.03
 
 MOST_POINTS, MOST_COARSE = 1000, 800
 """Training points at most, those of highest likelihood: the cost of a process grows with their cube."""
+
+MOST_FITTED = 400
+"""Those of them, evenly spaced in likelihood, from which the hyperparameters are found: few numbers need no more."""
 
 
 def near(n_parameters: int) -> float:
@@ -117,6 +123,7 @@ class Emulator:
     def __init__(self, u: Array, log_likelihoods: Array, before: Emulator | None = None, iterations: int = 30) -> None:
         d = u.shape[1]
         self.highest = float(np.max(log_likelihoods))
+        self._sure = 0.0
         self._scale = near(d)
         drop = self.highest - log_likelihoods
         order = np.argsort(drop, kind="stable")
@@ -133,7 +140,7 @@ class Emulator:
             earlier = before._coarse if before else None
             self._coarse = _process(self._whiten(u[known]), y, np.full(len(y), COARSE_NOISE), earlier, iterations)
             # The fine process must know whatever the coarse one does not overrule, or it would make up modes there.
-            overruled = self._far(self._coarse.mean(self._whiten(u)))
+            overruled, _ = self._far(self._whiten(u), np.zeros(len(u)))
             close = order[((drop <= NEAR_FIT * self._scale) | ~overruled)[order]][:MOST_POINTS]
         y = -compress(drop[close], self._scale)
         noise = FAR_NOISE * np.maximum(-y - self._scale, 0.0)
@@ -141,31 +148,53 @@ class Emulator:
             self._whiten(u[close]), y, noise, before._fine if before else None, iterations
         )
 
+    def exploring(self) -> Emulator:
+        """Return the emulator as it is used to explore, where ln L is far below only if that is sure.
+
+        It shows narrow valleys that the coarse process does not resolve; and makes up more modes than it shows.
+        """
+        other = copy(self)
+        other._sure = SURE
+        return other
+
     def log_likelihood(self, u: Array) -> Array:
         """Return the emulated ln L at points [m, d] of the unit cube, as [m]."""
         x = self._whiten(u)
         values = -decompress(-self._fine.mean(x), self._scale)
-        if self._coarse is not None:
-            coarse = self._coarse.mean(x)
-            values = np.where(self._far(coarse), -self._scale * np.expm1(np.clip(-coarse, 0.0, 10.0)), values)
+        far, coarse = self._far(x, values)
+        values[far] = -self._scale * np.expm1(np.clip(-coarse[far], 0.0, 10.0))
         return np.asarray(self.highest + values)
 
     def deviation(self, u: Array) -> Array:
         """Return the emulator's own estimate of its error in (compressed) ln L at points [m, d], as [m]."""
         x = self._whiten(u)
-        deviation = self._fine.deviation(x)
-        return deviation if self._coarse is None else np.where(self._far(self._coarse.mean(x)), 0.5, deviation)
+        far, _ = self._far(x, self._fine.mean(x))
+        return np.where(far, 0.5, self._fine.deviation(x))
 
     def most_informative(self, u: Array, weights: Array, n: int) -> NDArray[np.intp]:
         """Return indices [n] of points [m, d] whose values would tell most; see `GaussianProcess`."""
         return self._fine.most_informative(self._whiten(u), weights, n)
 
-    def _far(self, coarse: Array) -> NDArray[np.bool_]:
-        return np.asarray(coarse < -np.log1p(NEAR_FIT) - VETO)
+    def _far(self, x: Array, fine: Array) -> tuple[NDArray[np.bool_], Array]:
+        """Return whether whitened points [m, d] are taken to be far below the maximum, and their coarse values; [m].
+
+        `fine` [m] are their values according to the fine process. Only where these are high is it asked whether the
+        coarse process is sure, which costs much more than its value.
+        """
+        if self._coarse is None:
+            return np.zeros(len(x), dtype=np.bool_), np.zeros(len(x))
+        limit = -math.log1p(NEAR_FIT) - VETO
+        coarse = self._coarse.mean(x)
+        far = coarse < limit
+        if self._sure:
+            disputed = far & (fine > -NEAR_FIT * self._scale)
+            far[disputed] = coarse[disputed] + self._sure * self._coarse.deviation(x[disputed]) < limit
+        return far, coarse
 
 
 def _process(x: Array, y: Array, noise: Array, before: GaussianProcess | None, iterations: int) -> GaussianProcess:
     start = before.hyperparameters if before is not None else None
     if start is None or iterations:
-        start = fit_hyperparameters(x, y, noise, start, max(iterations, 12))
+        some = np.linspace(0, len(y) - 1, min(len(y), MOST_FITTED)).astype(np.intp)
+        start = fit_hyperparameters(x[some], y[some], noise[some], start, max(iterations, 12))
     return GaussianProcess(x, y, noise, start)

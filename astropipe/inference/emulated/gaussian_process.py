@@ -71,8 +71,7 @@ class GaussianProcess:
         self._trend = trend(x)
         h = hyperparameters
         kernel = _kernel(self._scaled, self._scaled) * h.amplitude**2 + TREND_SD**2 * (self._trend @ self._trend.T)
-        kernel[np.diag_indices_from(kernel)] += h.noise**2 + (extra_noise / self._spread) ** 2
-        self._factor = np.linalg.cholesky(kernel)
+        self._factor = _cholesky(kernel, h.noise**2 + (extra_noise / self._spread) ** 2)
         residual = (y - self._offset) / self._spread
         self._weights = cho_solve((self._factor, True), residual)
         self._coefficients = TREND_SD**2 * (self._trend.T @ self._weights)
@@ -201,6 +200,19 @@ def _kernel(a: Array, b: Array) -> Array:
     squares -= 0.5 * np.sum(a * a, axis=1)[:, None]
     squares -= 0.5 * np.sum(b * b, axis=1)
     return np.asarray(np.exp(np.minimum(squares, 0.0, out=squares), out=squares))
+
+
+def _cholesky(kernel: Array, variances: Array) -> Array:
+    """Return the lower factor of a covariance [n, n] plus variances [n], raised if it is indefinite by rounding."""
+    diagonal = np.diag_indices_from(kernel)
+    rounding = 0.0
+    while True:
+        total = kernel.copy()
+        total[diagonal] += variances + rounding
+        try:
+            return np.linalg.cholesky(total)
+        except np.linalg.LinAlgError:
+            rounding = max(10.0 * rounding, 1e-15 * float(np.max(total[diagonal])))
 
 
 def _moments(y: Array) -> tuple[float, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,9 @@ MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 20.0, 4.0
 
 A round that is thrown away for a weight is one of high evidence: to be strict here is to bias the rest.
 """
+
+MOST_BLIND = 0.005
+"""Share of the emulated posterior where the emulator of an earlier round may be too low by more than 1 in ln L."""
 
 _UNRESOLVED = "ln L varies on scales that {} points of the prior do not resolve; sample with method 'exact'"
 
@@ -105,7 +109,8 @@ def sample_emulated(
         raise InputError(f"the constraints of the prior leave none of it: {prior!r}")
     run = Knowledge(log_likelihood_of_many, prior, seed)
     resolved = _survey(run, n_first, max_calls)
-    rounds = _Rounds()
+    # Later, modes that are made up one after the other would keep the emulator from ever becoming good.
+    rounds = _Rounds(explore_until=2 * len(run.u) if d <= FEW else 0)
     while resolved and len(run.u) + ROUND <= max_calls:
         candidates = _candidates(run, rounds)
         if candidates is not None and rounds.add(run, candidates):
@@ -120,8 +125,10 @@ class _Rounds:
 
     Attributes
     ----------
-    drawn, values : list of Round, list of ndarray
-        The rounds and their true ln L.
+    explore_until : int
+        Number of true calls up to which the emulator explores as long as none is trusted.
+    drawn, values, emulators : list of Round, list of ndarray, list of Emulator
+        The rounds, their true ln L and the emulators by which they were drawn.
     trusted : tuple of Emulator and Particles, or None
         The emulator of the last round or pilot that showed it to be good.
     demanded : float
@@ -132,15 +139,29 @@ class _Rounds:
         Of the emulated ln L at the last round, before the emulator learned from it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, explore_until: int) -> None:
+        self.explore_until = explore_until
         self.drawn: list[Round] = []
         self.values: list[Array] = []
+        self.emulators: list[Emulator] = []
         self.trusted: tuple[Emulator, Particles] | None = None
         self.demanded, self.doubts, self.rmse = GOOD_ENOUGH, 0, math.nan
 
     def start_again(self) -> None:
         """Throw all rounds away: the emulator missed something, and may have done so in all of them."""
-        self.drawn, self.values, self.trusted = [], [], None
+        self.drawn, self.values, self.emulators, self.trusted = [], [], [], None
+
+    def drop_blind(self, candidates: Candidates) -> None:
+        """Throw away the rounds whose emulator did not see a part of the posterior that is seen now.
+
+        Each is unbiased all the same, since that part has a chance in every round. But the chance may be too small for
+        the error to tell.
+        """
+        now, u = candidates.particles.log_likelihoods, candidates.particles.u
+        kept = [np.mean(now - emulator.log_likelihood(u) > 1.0) <= MOST_BLIND for emulator in self.emulators]
+        self.drawn, self.values, self.emulators = (
+            list(compress(parts, kept)) for parts in (self.drawn, self.values, self.emulators)
+        )
 
     def add(self, run: Knowledge, candidates: Candidates) -> bool:
         """Draw a round, or the pilot while no emulator is trusted; return whether it counts."""
@@ -160,6 +181,7 @@ class _Rounds:
         if not pilot:
             self.drawn.append(one)
             self.values.append(values)
+            self.emulators.append(candidates.emulator)
         return not pilot
 
 
@@ -167,11 +189,14 @@ def _candidates(run: Knowledge, rounds: _Rounds) -> Candidates | None:
     """Learn, and return the candidates of a round; None where the emulator needed further points, which it now has."""
     d = len(run.prior)
     emulator = run.learn()
+    if rounds.trusted is None and len(run.u) < rounds.explore_until:
+        emulator = emulator.exploring()
     stages = run.anneal(emulator)
     posterior = stages[-1]
     expected = relative_error(emulator.deviation(posterior.u))
     candidates = draw_candidates(run, emulator, posterior) if expected <= rounds.demanded else None
     if candidates is not None and candidates.expected_error <= 1.3 * rounds.demanded:
+        rounds.drop_blind(candidates)
         return candidates
     if rounds.trusted is not None and rounds.doubts == MOST_DOUBTS:
         # Extrapolation makes up one mode after the other. The emulator of the last round was good; so it is again.
@@ -184,7 +209,7 @@ def _candidates(run: Knowledge, rounds: _Rounds) -> Candidates | None:
         else:
             u = suspects(candidates, 2 * d, run.rng)
         if _missed(run.evaluate(u), run.emulate(rounds.trusted[0], u), run.highest - 0.5 * near(d)):
-            rounds.start_again()
+            rounds.doubts = 0
     elif candidates is None:
         # One at a time, nearly, while far from the posterior; more where single points matter less.
         run.evaluate(next_points(emulator, stages, d + 1 if expected > 1.5 else 2 * d, run.rng))
@@ -214,11 +239,11 @@ def _missed(values: Array, emulated: Array, negligible: float) -> bool:
 
 
 def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
-    chosen = (one.stratum == 0) & np.isfinite(values)
-    if not np.any(chosen):
+    weights = np.where(np.isfinite(values), one.posterior, 0.0)
+    if not np.any(weights):
         return 10.0
-    errors = emulator.log_likelihood(one.u[chosen]) - values[chosen]
-    return float(np.sqrt(np.mean(np.minimum(np.abs(errors), 10.0) ** 2)))
+    errors = np.abs(emulator.log_likelihood(one.u) - np.where(weights > 0.0, values, 0.0))
+    return float(np.sqrt(np.average(np.minimum(errors, 10.0) ** 2, weights=weights)))
 
 
 def _result(run: Knowledge, rounds: _Rounds, precision: float, min_ess: float, resolved: bool) -> EmulatedResult:
