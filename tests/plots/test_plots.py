@@ -200,7 +200,7 @@ def test_constraints_show_the_deviations_of_the_table(files: dict[str, Path]) ->
 
 def test_triangle_is_about_the_samples(files: dict[str, Path]) -> None:
     with open_artifact(files["posterior"]) as artifact:
-        samples = inference_plots._getdist_samples(artifact)
+        samples = inference_plots.getdist_samples(artifact)
         table = {row["parameter"]: row for row in artifact.table()}
     assert samples.mean("omega_m") == pytest.approx(table["omega_m"]["mean"], rel=1e-3)
     assert samples.std("h_rd") == pytest.approx(table["h_rd"]["sd"], rel=1e-2)

@@ -120,8 +120,8 @@ class _Rounds:
 
     Attributes
     ----------
-    drawn, values : list of Round, list of ndarray
-        The rounds and their true ln L.
+    drawn, values, emulated : list of Round, list of ndarray, list of ndarray
+        The rounds, their true ln L, and what the emulator said of it before it learned from them.
     trusted : tuple of Emulator and Particles, or None
         The emulator of the last round or pilot that showed it to be good.
     demanded : float
@@ -135,12 +135,13 @@ class _Rounds:
     def __init__(self) -> None:
         self.drawn: list[Round] = []
         self.values: list[Array] = []
+        self.emulated: list[Array] = []
         self.trusted: tuple[Emulator, Particles] | None = None
         self.demanded, self.doubts, self.rmse = GOOD_ENOUGH, 0, math.nan
 
     def start_again(self) -> None:
         """Throw all rounds away: the emulator missed something, and may have done so in all of them."""
-        self.drawn, self.values, self.trusted = [], [], None
+        self.drawn, self.values, self.emulated, self.trusted = [], [], [], None
 
     def add(self, run: Knowledge, candidates: Candidates) -> bool:
         """Draw a round, or the pilot while no emulator is trusted; return whether it counts."""
@@ -148,7 +149,8 @@ class _Rounds:
         pool, emulated, deviation = candidates.pool, candidates.emulated, candidates.deviation
         one = draw_round(pool, emulated, deviation, PILOT if pilot else ROUND, run.rng)
         values, self.doubts = run.evaluate(one.u), 0
-        self.rmse = _rmse(candidates.emulator, one, values)
+        told = candidates.emulator.log_likelihood(one.u)
+        self.rmse = _rmse(told, one, values)
         alone = combine([one], [values])
         surprised = alone.largest_weight * len(values) > (PILOT_SURPRISE if pilot else MOST_SURPRISE)
         if surprised:
@@ -160,6 +162,7 @@ class _Rounds:
         if not pilot:
             self.drawn.append(one)
             self.values.append(values)
+            self.emulated.append(told)
         return not pilot
 
 
@@ -213,11 +216,11 @@ def _missed(values: Array, emulated: Array, negligible: float) -> bool:
     return bool(np.any((values > negligible) & (values - emulated > math.log(PILOT_SURPRISE))))
 
 
-def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
+def _rmse(emulated: Array, one: Round, values: Array) -> float:
     chosen = (one.stratum == 0) & np.isfinite(values)
     if not np.any(chosen):
         return 10.0
-    errors = emulator.log_likelihood(one.u[chosen]) - values[chosen]
+    errors = emulated[chosen] - values[chosen]
     return float(np.sqrt(np.mean(np.minimum(np.abs(errors), 10.0) ** 2)))
 
 
@@ -229,6 +232,7 @@ def _result(run: Knowledge, rounds: _Rounds, precision: float, min_ess: float, r
     reasons = _reasons(estimate, n, precision, min_ess) if resolved else (_UNRESOLVED.format(len(run.u)),)
     u = np.concatenate([one.u for one in rounds.drawn]) if rounds.drawn else np.empty((0, d))
     log_likelihoods = np.concatenate(rounds.values) if rounds.values else np.empty(0)
+    emulated = np.concatenate(rounds.emulated) if rounds.emulated else np.empty(0)
     order = np.argsort(log_likelihoods, kind="stable")
     log_likelihoods, log_weights = log_likelihoods[order], estimate.log_weights[order]
     return EmulatedResult(
@@ -244,6 +248,7 @@ def _result(run: Knowledge, rounds: _Rounds, precision: float, min_ess: float, r
         n_emulated_calls=run.n_emulated,
         masked_fraction=run.prior.masked_fraction(),
         converged=not reasons,
+        emulated_log_likelihoods=emulated[order],
         diagnostics=EmulatedDiagnostics(
             reasons,
             estimate.ess,
