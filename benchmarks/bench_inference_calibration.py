@@ -2,8 +2,8 @@
 
 python benchmarks/bench_inference_calibration.py [--simulations 128] [--only EXPERIMENT METHOD]
 
-Half an hour on one core. Each simulation draws its truth from the prior. Those that stand in the CSV already are not run
-again; delete it after a change of the samplers.
+Half an hour on one core. Each simulation draws its truth from the prior. Those that stand in the CSV already are not
+run again; delete it after a change of the samplers.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from astropipe.inference.calibration import COVERED, Calibration, Experiment, calibrate
-from astropipe.inference.calibration import chronometer_experiment, gaussian_experiment
+from astropipe.inference.calibration import (
+    COVERED,
+    Calibration,
+    Experiment,
+    calibrate,
+    chronometer_experiment,
+    gaussian_experiment,
+)
 from astropipe.plots.inference_checks import rank_histograms
 from astropipe.plots.style import use_style
 
@@ -68,9 +74,8 @@ def gathered(experiment: Experiment, method: str, rows: list[dict[str, str]]) ->
 
 def lines(experiment: Experiment, method: str, found: Calibration) -> list[str]:
     """Return the lines of the table for one experiment and method."""
-    chi2, ks, shares, errors = (
-        found.chi_squared_pvalues(), found.ks_pvalues(), found.coverage(), found.coverage_errors()
-    )  # fmt: skip
+    chi2, ks = found.chi_squared_pvalues(), found.ks_pvalues()
+    shares, errors = found.coverage(), found.coverage_errors()
     n = len(found.ranks)
     return [
         f"| {experiment.name} | {method} | `{name}` | {n} of {n + len(found.dropped)} | {chi2[i]:.2f} | {ks[i]:.2f} | "
@@ -106,9 +111,9 @@ def main() -> None:
         panels |= {f"{experiment.name}, {method}: {name}": found.ranks[:, i] for i, name in enumerate(found.names)}
     head = ("experiment", "method", "parameter", "runs that converged", "χ² p", "KS p", *(f"{c:.0%}" for c in COVERED))
     note = (
-        f"Ranks among {N_DRAWS} draws in 8 bins; shares of truths inside central intervals, with the binomial errors that "
-        "they have if the intervals are right. Exact: 100 live points, dlogz 0.1. Emulated: precision 0.05, at least 300 "
-        "effective samples."
+        f"Ranks among {N_DRAWS} draws in 8 bins; shares of truths inside central intervals, with the binomial errors "
+        "that they have if the intervals are right. Exact: 100 live points, dlogz 0.1. Emulated: precision 0.05, at "
+        "least 300 effective samples."
     )
     text = "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *table, "", note, ""])
     print(text)

@@ -93,7 +93,7 @@ def jensen_shannon(x: Array, weights: Array, y: Array, y_weights: Array) -> tupl
 
 def _shares(bins: NDArray[np.intp], w: Array) -> tuple[Array, Array]:
     """Return the share of weights [m] in each bin, and its variance."""
-    shares = np.bincount(bins, w, BINS)
+    shares = np.bincount(bins, w, BINS).astype(np.float64)
     squares = np.bincount(bins, w * w, BINS)
     return shares, squares * (1.0 - 2.0 * shares) + float(w @ w) * shares**2
 

@@ -1,10 +1,10 @@
-"""Simulation-based calibration: are posteriors of simulated data as wide as they should be?
+"""Simulation-based calibration: whether posteriors of simulated data are as wide as they should be.
 
 A truth θ is drawn from the prior, data from the likelihood given θ, and L draws from the posterior given these data.
-If the sampler is right, θ and the draws are exchangeable, so that the rank of θ among the draws is uniform on 0 … L, for
-every parameter and any model [Talts et al. 2018, arXiv:1804.06788, theorem 1], and an interval that holds a share c of
-the posterior holds θ in a share c of the simulations. Ranks piled up at both ends mean posteriors that are too narrow,
-in the middle too wide, on one side shifted.
+If the sampler is right, θ and the draws are exchangeable, so that the rank of θ among the draws is uniform on 0 … L,
+for every parameter and any model [Talts et al. 2018, arXiv:1804.06788, theorem 1], and an interval that holds a share c
+of the posterior holds θ in a share c of the simulations. Ranks piled up at both ends mean posteriors that are too
+narrow, in the middle too wide, on one side shifted.
 """
 
 from __future__ import annotations

@@ -28,8 +28,8 @@ class Drawing:
     kinds : tuple of str
         Kinds of the artifacts that it takes, one of each; of a single kind any number.
     function : str
-        ``module:function`` below this package, the module's name beginning with its stage; takes the open artifacts, returns
-        a Figure, or one for each page.
+        ``module:function`` below this package, the module's name beginning with its stage; takes the open artifacts,
+        returns a Figure, or one for each page.
     summary : str
         One line of help.
     page : bool
@@ -150,12 +150,12 @@ def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure | Sequence[Figure
     return figure
 
 
-def _save(figure: Figure | Sequence[Figure], output: Path, page: bool) -> None:
+def _save(figure: Figure | Sequence[Figure], output: Path, whole_page: bool) -> None:
     # Dates inside would make equal figures differ.
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(output.suffix.lower(), {})
     if not isinstance(figure, Sequence):
         with replacing(output) as partial:
-            figure.savefig(partial, metadata=undated, bbox_inches=None if page else "tight")
+            figure.savefig(partial, metadata=undated, bbox_inches=None if whole_page else "tight")
         return
     if output.suffix.lower() != ".pdf":
         raise UsageError(f"cannot write {output}: the figure has several pages; the ending must be .pdf")

@@ -34,8 +34,8 @@ def emulator_errors(artifacts: Sequence[Artifact]) -> Figure:
     artifact = artifacts[0]
     if EMULATED not in artifact.file:
         raise InputError(
-            f"{artifact.path} holds no emulated values: it was sampled exactly, or by an older version; sample again with "
-            "inference.sample.method=emulated"
+            f"{artifact.path} holds no emulated values: it was sampled exactly, or by an older version; sample again "
+            "with inference.sample.method=emulated"
         )
     table = artifact.table()
     sampled = table[np.asarray(table["sampled"])]
@@ -50,9 +50,8 @@ def emulator_errors(artifacts: Sequence[Artifact]) -> Figure:
     columns = min(4, max(2, len(pairs)))
     rows = -(-len(pairs) // columns)
     figure = Figure(figsize=(2.3 * columns + 0.8, 2.6 + 2.1 * rows))
-    above, *below = figure.subfigures(
-        2 if pairs else 1, 1, height_ratios=[2.6, 2.1 * rows] if pairs else None, squeeze=False
-    ).flat
+    heights = [2.6, 2.1 * rows] if pairs else [2.6]
+    above, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     axes = above.subplots()
     axes.axhspan(-rms, rms, color="0.92", label=f"± {rms:.2g}, root mean square over the posterior")
     axes.axhline(0.0, color="0.6", linewidth=0.8)
@@ -81,7 +80,7 @@ def emulator_errors(artifacts: Sequence[Artifact]) -> Figure:
 
 
 def run_scatter(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw ln Z of runs of one problem with different seeds, with the quoted errors and what their scatter says of them.
+    """Draw ln Z of runs of one problem with different seeds, their quoted errors, and what the scatter says of these.
 
     Raises
     ------

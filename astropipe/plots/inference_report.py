@@ -100,11 +100,8 @@ def _findings(artifact: Artifact) -> Iterator[Finding]:
     yield "true likelihood calls", f"{calls:,}", None
     if "n_emulated_calls" in run:
         yield "emulated calls", f"{run['n_emulated_calls']:,}", None
-    yield (
-        "converged",
-        "yes" if run["converged"] else str(run.get("reasons", "") or "ended by max_calls"),
-        run["converged"],
-    )
+    failed = str(run.get("reasons", "ended by max_calls"))
+    yield "converged", "yes" if run["converged"] else failed, bool(run["converged"])
     yield "effective samples", f"{ess:.0f}: means to {ess**-0.5:.2f} σ", ess >= LEAST_ESS
     yield "effective samples a call", f"{ess / calls:.3g}", None
     yield "largest weight", f"{largest:.2%} of the posterior", largest <= MOST_WEIGHT

@@ -1,4 +1,4 @@
-"""Repeated measurements of one number: do they scatter as their errors say?"""
+"""Whether repeated measurements of one number scatter as their errors say."""
 
 from __future__ import annotations
 
