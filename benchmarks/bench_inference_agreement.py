@@ -79,7 +79,7 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     seeds = range(arguments.seeds[0], arguments.seeds[1] + 1)
     emulated = [posterior(folder / f"emulated-{seed}.h5", seed, **EMULATED) for seed in seeds]
-    short = posterior(folder / "exact-short.h5", 1, **SHORT)
+    short = posterior(folder / "exact-short.h5", 0, **SHORT)
     long = posterior(folder / "exact-long.h5", 2, **LONG)
     metrics = compare([*emulated, short, long], data_file("published-constraints/constraints.ecsv"))
     runs = [path.stem for path in emulated]

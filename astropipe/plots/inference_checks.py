@@ -47,35 +47,40 @@ def emulator_errors(artifacts: Sequence[Artifact]) -> Figure:
     rms = float(np.sqrt(np.average(errors**2, weights=weights)))
 
     pairs = list(combinations(range(len(sampled)), 2))
-    columns = min(4, max(2, len(pairs)))
-    rows = -(-len(pairs) // columns)
-    figure = Figure(figsize=(2.3 * columns + 0.8, 2.6 + 2.1 * rows))
-    heights = [2.6, 2.1 * rows] if pairs else [2.6]
+    columns = min(4, len(pairs))
+    rows = -(-len(pairs) // columns) if pairs else 0
+    figure = Figure(figsize=(max(6.0, 2.3 * columns + 0.8), 2.8 + 2.1 * rows))
+    heights = [2.8, 2.1 * rows] if pairs else [2.8]
     above, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False).flat
     axes = above.subplots()
-    axes.axhspan(-rms, rms, color="0.92", label=f"± {rms:.2g}, root mean square over the posterior")
+    axes.axhspan(-rms, rms, color="0.92")
     axes.axhline(0.0, color="0.6", linewidth=0.8)
     axes.scatter(log_likelihoods, errors, s=8, linewidths=0, color=COLOURS[0])
     axes.set(xlabel="true ln L", ylabel="true − emulated ln L")
-    axes.legend(loc="upper left", fontsize=8)
-    above.suptitle(
-        f"{artifact.title}\n{len(errors)} points that hold {1.0 - NOT_SHOWN:.1%} of the posterior", fontsize=9
-    )
+    held = f"{len(errors)} points that hold {1.0 - NOT_SHOWN:.1%} of the posterior"
+    above.suptitle(f"{artifact.title}\n{held}; band: root mean square over it, {rms:.2g}", fontsize=9)
     if pairs:
-        limit = max(float(np.quantile(np.abs(errors), 0.98)), 1e-6)
+        # A few large errors must not take the colours from the rest.
+        limit = max(float(np.quantile(np.abs(errors), 0.9)), 1e-6)
         order = np.argsort(np.abs(errors))
         labels = [f"${row['latex']}$" + (f" [{row['unit']}]" if row["unit"] else "") for row in sampled]
         grid = below[0].subplots(rows, columns, squeeze=False)
         for plane, (i, j) in zip(grid.flat, pairs, strict=False):
             points = plane.scatter(
-                *samples[order][:, [i, j]].T, c=errors[order], s=9, linewidths=0.2, edgecolors="0.5", cmap="RdBu",
+                *samples[order][:, [i, j]].T,
+                c=errors[order],
+                s=9,
+                linewidths=0.2,
+                edgecolors="0.5",
+                cmap="RdBu",
                 norm=Normalize(-limit, limit),
-            )  # fmt: skip
-            plane.set(xlabel=labels[i], ylabel=labels[j])
+            )
+            plane.set_xlabel(labels[i], fontsize=8)
+            plane.set_ylabel(labels[j], fontsize=8)
             plane.tick_params(labelsize=7)
         for plane in grid.flat[len(pairs) :]:
             plane.axis("off")
-        below[0].colorbar(points, ax=grid, label="true − emulated ln L", extend="both", aspect=40, shrink=0.9)
+        below[0].colorbar(points, ax=grid, label="true − emulated ln L", extend="both", aspect=40)
     return figure
 
 
