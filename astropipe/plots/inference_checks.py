@@ -108,6 +108,7 @@ def run_scatter(artifacts: Sequence[Artifact]) -> Figure:
         axes.hlines(found.mean, start - 0.5, places[-1] + 0.5, color=colour, linewidth=1)
         start = int(places[-1]) + 2
     axes.set(ylabel="ln Z", xlabel="run")
+    axes.ticklabel_format(axis="y", useOffset=False)
     axes.set_xticks([])
     axes.set_title(f"{problems[0]}: runs that converged", fontsize=10)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), fontsize=8)
