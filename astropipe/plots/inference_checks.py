@@ -140,6 +140,8 @@ def rank_histograms(ranks: Mapping[str, NDArray[np.int64]], n_draws: int, n_bins
         axes.hist(values, bins=np.arange(n_bins + 1) * width - 0.5, histtype="stepfilled", alpha=0.8)
         axes.set_title(title.replace(": ", "\n"), fontsize=8)
         axes.set_ylim(bottom=0)
+    for axes in grid.flat[len(ranks) :]:
+        axes.axis("off")
     for axes in grid[-1]:
         axes.set_xlabel("rank of the truth")
     for axes in grid[:, 0]:
