@@ -111,8 +111,10 @@ encoder: $(READY) ## train the encoder of galaxies that comes with astropipe aga
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
 
-bench-inference: $(READY) ## emulated sampling: calls, errors and bias over seeds (an hour)
+bench-inference: $(READY) ## emulated sampling: calls, errors, bias, calibration and distance from exact runs over seeds (hours)
 	$(BIN)/python benchmarks/bench_inference_emulated.py
+	$(BIN)/python benchmarks/bench_inference_calibration.py
+	$(BIN)/python benchmarks/bench_inference_agreement.py
 	$(BIN)/python benchmarks/insert_tables.py
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
@@ -125,4 +127,4 @@ policy: $(READY) ## train the policy of the time step that comes with astropipe 
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
-	rm -rf results results-tiny results-baselines results-morphology logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf results results-tiny results-baselines results-morphology results-inference logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,4 +1,5 @@
-# Posteriors: one nested sampling run for each problem -> posterior, trace and triangle -> comparison with published values.
+# Posteriors: one nested sampling run for each problem -> posterior, report, triangle and trace -> comparison with published values
+# and of emulated posteriors with exact ones.
 # Also runs alone: snakemake --snakefile workflows/inference.smk --cores all
 # Every stage is told its threads; plot has one and no such option.
 from astropipe.config import resolve
@@ -26,7 +27,11 @@ rule all:
         expand(
             "<results>/inference/{posterior}/{figure}.png",
             posterior=JOBS.posteriors(),
-            figure=["triangle", "trace"],
+            figure=["report", "triangle", "trace"],
+        ),
+        expand(
+            "<results>/inference/{posterior}/emulator-errors.png",
+            posterior=JOBS.emulated_posteriors(),
         ),
         ["<results>/inference/metrics.h5", "<results>/inference/constraints.png"]
         if JOBS.posteriors()
@@ -163,3 +168,55 @@ rule plot_trace:
         code=CODE["plots"],
     shell:
         "exec astropipe plot {input:q} --figure trace --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_report:
+    input:
+        "<results>/inference/{posterior}/posterior.h5",
+    output:
+        report(
+            "<results>/inference/{posterior}/report.png",
+            caption="report/posterior.rst",
+            category="4 Posteriors",
+            labels={"posterior": "{posterior}", "figure": "report"},
+        ),
+    log:
+        "<results>/logs/inference/{posterior}/plot-report.log",
+    benchmark:
+        "<results>/benchmarks/inference/{posterior}/plot-report.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure report --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_emulator_errors:
+    input:
+        "<results>/inference/{posterior}/posterior.h5",
+    output:
+        report(
+            "<results>/inference/{posterior}/emulator-errors.png",
+            caption="report/emulator-errors.rst",
+            category="4 Posteriors",
+            labels={"posterior": "{posterior}", "figure": "errors of the emulator"},
+        ),
+    log:
+        "<results>/logs/inference/{posterior}/plot-emulator-errors.log",
+    benchmark:
+        "<results>/benchmarks/inference/{posterior}/plot-emulator-errors.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure emulator-errors --output {output:q} > {log:q} 2>&1"

@@ -139,7 +139,7 @@ VERBS = (
     Verb(
         "inference",
         "evaluate",
-        "Compare posteriors with published values.",
+        "Compare posteriors with published values and with each other.",
         ("posterior",),
         "many",
         "metrics",

@@ -71,4 +71,4 @@ class InferenceConfig(Section):
     """Posteriors: nested sampling, exact or with an emulated likelihood."""
 
     sample: SampleConfig = Field(SampleConfig(), description="sampling of a posterior")
-    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="comparison with published values")
+    evaluate: EvaluateConfig = Field(EvaluateConfig(), description="comparison with published values and each other")

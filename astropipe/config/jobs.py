@@ -26,7 +26,7 @@ from astropipe.runtime.shipped import data_file, picture_file, weights_file
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "spectra": 2, "grid": 1, "morphology": 3, "inference": 3, "plots": 4}
+CODE = {"nbody": 3, "spectra": 2, "grid": 1, "morphology": 3, "inference": 4, "plots": 4}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800
@@ -381,6 +381,11 @@ class Jobs:
     def posteriors(self) -> list[str]:
         """Return the names of the posteriors."""
         return list(self.config.workflow.posteriors)
+
+    def emulated_posteriors(self) -> list[str]:
+        """Return the names of the posteriors that are sampled with an emulated likelihood and nothing else."""
+        chosen = {name: sample_settings(self.config, name) for name in self.posteriors()}
+        return [name for name, settings in chosen.items() if settings.method == "emulated" and not settings.fallback]
 
     def _keep(self, ensemble: str) -> str:
         return integrate_settings(self.config, ensemble).keep

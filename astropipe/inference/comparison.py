@@ -1,21 +1,49 @@
-"""Posteriors next to published values."""
+"""Posteriors next to published values, next to each other, and next to a reference run of the same problem."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from astropipe.artifacts import Artifact, open_artifact
+from astropipe.artifacts.hashing import canonical_json
+from astropipe.inference.agreement import agreement
+from astropipe.runtime.scatter import scatter
 
 Row = tuple[str, str, float, float, str, float, float, float, str]
 _COLUMNS = ("subject", "measure", "value", "error", "unit", "expected", "expected_error", "deviation", "source")
 
 
+@dataclass(frozen=True, eq=False)
+class _Posterior:
+    """What comparisons between posteriors need of one."""
+
+    subject: str
+    problem: str
+    identity: str
+    method: str
+    content: str
+    names: tuple[str, ...]
+    samples: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    logz: float
+    logz_err: float
+    ess: float
+    converged: bool
+
+
 def compare(posteriors: Sequence[Path], published: Path) -> Table:
-    """Return one row for each parameter of each posterior, and rows on the run itself.
+    """Return rows for each posterior, for the runs of each problem together, and for each posterior beside a reference.
+
+    Runs belong together that have the same problem, with its options and data files, and the same method; where there
+    are two or more that converged, their ln Z are compared with their errors. Emulated posteriors are compared with the
+    exact one of the same problem that has most effective samples.
 
     Parameters
     ----------
@@ -32,16 +60,24 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
     """
     expected = Table.read(published, format="ascii.ecsv")
     rows: list[Row] = []
+    runs: list[_Posterior] = []
     for path in posteriors:
         with open_artifact(path, "posterior") as artifact:
             rows += _rows(artifact, expected)
+            runs.append(_posterior(artifact))
+    # The same run given twice says nothing about scatter.
+    runs = sorted({run.content: run for run in runs}.values(), key=lambda run: (run.identity, run.method))
+    for _, same in groupby(runs, lambda run: (run.identity, run.method)):
+        rows += _scatter_rows([run for run in same if run.converged])
+    for _, same in groupby(runs, lambda run: run.identity):
+        rows += _agreement_rows(list(same))
     return Table(rows=rows, names=_COLUMNS)
 
 
 def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     run = artifact.attributes("nested")
     problem = str(run["problem"])
-    subject = artifact.provenance.config.get("inference", {}).get("sample", {}).get("label") or problem
+    subject = _subject(artifact, problem)
     known = {row["parameter"]: row for row in expected[expected["problem"] == problem]}
     for row in artifact.table():
         name = str(row["parameter"])
@@ -53,9 +89,68 @@ def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     logz, logz_err = float(run["logz"]), float(run["logz_err"])
     deviation = (logz - value) / np.hypot(logz_err, error)
     yield subject, "logz", logz, logz_err, "", value, error, deviation, source
-    for name in ("ess", "n_true_calls", "insertion_rank_p", "converged"):
+    for name in ("ess", "n_true_calls", "ess_per_call", "insertion_rank_p", "converged"):
         if name in run:
-            yield subject, name, float(run[name]), np.nan, "", np.nan, np.nan, np.nan, ""
+            yield _measured(subject, name, float(run[name]))
+
+
+def _scatter_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
+    """Yield the scatter of ln Z over its quoted error, which should be 1, and the p-value of that."""
+    if len(runs) < 2:
+        return
+    found = scatter(np.array([run.logz for run in runs]), np.array([run.logz_err for run in runs]))
+    subject = f"{runs[0].problem}: {found.n} {runs[0].method} runs"
+    yield _measured(subject, "logz_mean", found.mean)
+    yield _measured(subject, "logz_scatter_over_error", found.ratio, found.ratio_err)
+    yield _measured(subject, "logz_scatter_p", found.p_value)
+
+
+def _agreement_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
+    """Yield how each emulated posterior agrees with the exact one, parameter by parameter."""
+    exact = [run for run in runs if run.method == "exact" and run.converged]
+    if not exact:
+        return
+    reference = max(exact, key=lambda run: run.ess)
+    source = f"{reference.subject}, exact, {reference.ess:.0f} effective samples"
+    for run in runs:
+        if run.method == "exact":
+            continue
+        for i, name in enumerate(run.names):
+            found = agreement(run.samples[:, i], run.weights, reference.samples[:, i], reference.weights)
+            yield _measured(run.subject, f"{name}_js", found.divergence, found.divergence_err, "nat", source)
+            yield _measured(run.subject, f"{name}_js_noise", found.noise, np.nan, "nat", source)
+            yield _measured(run.subject, f"{name}_shift", found.shift, np.nan, "sigma", source)
+            yield _measured(run.subject, f"{name}_width_ratio", found.width_ratio, np.nan, "", source)
+
+
+def _measured(subject: str, measure: str, value: float, error: float = np.nan, unit: str = "", source: str = "") -> Row:
+    return subject, measure, value, error, unit, np.nan, np.nan, np.nan, source
+
+
+def _posterior(artifact: Artifact) -> _Posterior:
+    run, provenance, table = artifact.attributes("nested"), artifact.provenance, artifact.table()
+    problem = str(run["problem"])
+    options = provenance.config.get("inference", {}).get("sample", {}).get("options", {})
+    data = sorted(record.sha256 for record in provenance.inputs)
+    return _Posterior(
+        subject=_subject(artifact, problem),
+        problem=problem,
+        identity=canonical_json([problem, options, data]),
+        method=str(run["method"]),
+        content=artifact.content_sha256,
+        names=tuple(str(name) for name in table["parameter"][np.asarray(table["sampled"])]),
+        samples=artifact.array("nested/samples"),
+        weights=np.exp(artifact.array("nested/log_weights")),
+        logz=float(run["logz"]),
+        logz_err=float(run["logz_err"]),
+        ess=float(run["ess"]),
+        converged=bool(run["converged"]),
+    )
+
+
+def _subject(artifact: Artifact, problem: str) -> str:
+    label = artifact.provenance.config.get("inference", {}).get("sample", {}).get("label")
+    return str(label or problem)
 
 
 def _reference(row: Table.Row | None) -> tuple[float, float, str]:

@@ -60,6 +60,8 @@ def _write_nested(artifact: ArtifactWriter, problem: Problem, result: PosteriorR
     artifact.write_array("nested/log_weights", result.log_weights - result.logz)
     artifact.write_array("nested/log_likelihoods", result.log_likelihoods)
     artifact.write_array("nested/log_volumes", result.log_volumes)
+    if isinstance(result, EmulatedResult):
+        artifact.write_array("nested/emulated_log_likelihoods", result.emulated_log_likelihoods)
     about: dict[str, object] = {
         "problem": problem.name,
         "method": result.method,
@@ -70,6 +72,7 @@ def _write_nested(artifact: ArtifactWriter, problem: Problem, result: PosteriorR
         "information": result.information,
         "n_true_calls": result.n_true_calls,
         "ess": result.ess,
+        "ess_per_call": result.ess_per_call,
         "converged": result.converged,
     }
     if isinstance(result, NestedResult):

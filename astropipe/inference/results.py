@@ -76,6 +76,11 @@ class PosteriorResult:
         return effective_sample_size(self.weights)
 
     @property
+    def ess_per_call(self) -> float:
+        """Effective samples for each true likelihood call: 1 for independent draws without any cost beside them."""
+        return self.ess / self.n_true_calls
+
+    @property
     def logz_allowed(self) -> float:
         """Evidence ln Z with respect to the prior renormalised to the region that the constraints allow."""
         return self.logz - float(np.log1p(-self.masked_fraction))

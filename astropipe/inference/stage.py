@@ -131,7 +131,7 @@ def _pool_wanted(config: SampleConfig, chosen: Problem) -> bool:
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
-    """Compare posteriors with published values and write the comparison as a ``metrics`` artifact.
+    """Compare posteriors with published values, other runs and exact ones, and write that as a ``metrics`` artifact.
 
     Parameters
     ----------

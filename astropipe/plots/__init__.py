@@ -28,14 +28,18 @@ class Drawing:
     kinds : tuple of str
         Kinds of the artifacts that it takes, one of each; of a single kind any number.
     function : str
-        ``module:function`` below this package; takes the open artifacts, returns a Figure, or one for each page.
+        ``module:function`` below this package, the module's name beginning with its stage; takes the open artifacts,
+        returns a Figure, or one for each page.
     summary : str
         One line of help.
+    page : bool
+        Whether it is a whole page, rather than cut to what is drawn.
     """
 
     kinds: tuple[str, ...]
     function: str
     summary: str
+    page: bool = False
 
 
 FIGURES = {
@@ -72,6 +76,15 @@ FIGURES = {
     ),
     "triangle": Drawing(("posterior",), "inference:triangle", "one- and two-dimensional posteriors"),
     "trace": Drawing(("posterior",), "inference:trace", "the nested sampling run and its weights"),
+    "report": Drawing(
+        ("posterior",), "inference_report:report", "one page: posterior, run, diagnostics, provenance", page=True
+    ),
+    "emulator-errors": Drawing(
+        ("posterior",), "inference_checks:emulator_errors", "true minus emulated ln L, by ln L and parameters"
+    ),
+    "run-scatter": Drawing(
+        ("posterior",), "inference_checks:run_scatter", "evidences of runs with different seeds, and their errors"
+    ),
     "constraints": Drawing(("metrics",), "inference:constraints", "posteriors against published values"),
 }
 
@@ -116,7 +129,7 @@ def draw(paths: Sequence[Path], output: Path, name: str = "") -> None:
         if len(kinds) > 1 and len(artifacts) != len(kinds):
             raise UsageError(f"figure {chosen!r} takes one {' and one '.join(kinds)}, not {len(artifacts)} files")
         artifacts.sort(key=lambda artifact: kinds.index(artifact.kind))
-        _save(_drawn(chosen, artifacts), output)
+        _save(_drawn(chosen, artifacts), output, FIGURES[chosen].page)
 
 
 def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure | Sequence[Figure]:
@@ -132,17 +145,17 @@ def _drawn(name: str, artifacts: Sequence[Artifact]) -> Figure | Sequence[Figure
         if error.name is None or error.name.split(".")[0] == "astropipe":
             raise
         raise MissingDependencyError(
-            f"figure {name!r} needs {error.name}; install it with pip install 'astropipe[{module}]'"
+            f"figure {name!r} needs {error.name}; install it with pip install 'astropipe[{module.split('_')[0]}]'"
         ) from error
     return figure
 
 
-def _save(figure: Figure | Sequence[Figure], output: Path) -> None:
+def _save(figure: Figure | Sequence[Figure], output: Path, whole_page: bool) -> None:
     # Dates inside would make equal figures differ.
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(output.suffix.lower(), {})
     if not isinstance(figure, Sequence):
         with replacing(output) as partial:
-            figure.savefig(partial, metadata=undated, bbox_inches="tight")
+            figure.savefig(partial, metadata=undated, bbox_inches=None if whole_page else "tight")
         return
     if output.suffix.lower() != ".pdf":
         raise UsageError(f"cannot write {output}: the figure has several pages; the ending must be .pdf")

@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -14,8 +15,10 @@ from astropipe.artifacts import Artifact
 from astropipe.plots.style import COLOURS
 from astropipe.runtime.errors import InputError
 
+SHRINKAGE = "−ln X, shrinkage of the prior volume [nat]"
 
-def _getdist_samples(artifact: Artifact) -> Any:
+
+def getdist_samples(artifact: Artifact) -> Any:
     """Return the weighted samples of a posterior as GetDist knows them, with the hard limits of the priors."""
     from getdist import MCSamples, chains
 
@@ -51,7 +54,7 @@ def triangle(artifacts: Sequence[Artifact]) -> Figure:
     """Draw the posteriors of all parameters and pairs of them, 68 and 95 % regions; several overlaid."""
     from getdist import plots
 
-    samples = [_getdist_samples(artifact) for artifact in artifacts]
+    samples = [getdist_samples(artifact) for artifact in artifacts]
     # GetDist lays its panels out itself.
     with matplotlib.rc_context({"figure.constrained_layout.use": False}):
         plotter = plots.get_subplot_plotter(width_inch=max(4.5, 1.9 * samples[0].n))
@@ -76,26 +79,32 @@ def trace(artifacts: Sequence[Artifact]) -> Figure:
     artifact = artifacts[0]
     table, run = artifact.table(), artifact.attributes("nested")
     sampled = table[np.asarray(table["sampled"])]
+    figure = Figure(figsize=(7, 1.6 * (len(sampled) + 2)))
+    axes = figure.subplots(len(sampled) + 2, 1, sharex=True)
+    draw_run(artifact, axes[0], axes[1])
     log_volumes = artifact.array("nested/log_volumes")
     weights = np.exp(artifact.array("nested/log_weights"))
     samples = artifact.array("nested/samples")
-    figure = Figure(figsize=(7, 1.6 * (len(sampled) + 2)))
-    axes = figure.subplots(len(sampled) + 2, 1, sharex=True)
-    log_likelihoods = artifact.array("nested/log_likelihoods")
-    axes[0].plot(-log_volumes, log_likelihoods, color=COLOURS[0])
-    # The first samples are far below the rest and would flatten everything else.
-    axes[0].set(ylabel="ln L", ylim=_useful_range(log_likelihoods, weights))
-    axes[1].fill_between(-log_volumes, weights / weights.max(), color=COLOURS[1], linewidth=0)
-    axes[1].set(ylabel="posterior\nweight")
     for index, row in enumerate(sampled):
         axes[index + 2].scatter(
             -log_volumes, samples[:, index], c=weights / weights.max(), s=3, linewidths=0, rasterized=True
         )
         axes[index + 2].set_ylabel(f"${row['latex']}$" + (f"\n[{row['unit']}]" if row["unit"] else ""))
-    axes[-1].set_xlabel("−ln X, shrinkage of the prior volume [nat]")
+    axes[-1].set_xlabel(SHRINKAGE)
     evidence = f"ln Z = {run['logz']:.3f} ± {run['logz_err']:.3f}"
     figure.suptitle(f"{artifact.title}\n{evidence}, {run['n_true_calls']:,} likelihood calls", fontsize=10)
     return figure
+
+
+def draw_run(artifact: Artifact, above: Axes, below: Axes) -> None:
+    """Draw ln L and the posterior weight of the samples against the prior volume into two axes."""
+    log_volumes, log_likelihoods = artifact.array("nested/log_volumes"), artifact.array("nested/log_likelihoods")
+    weights = np.exp(artifact.array("nested/log_weights"))
+    above.plot(-log_volumes, log_likelihoods, color=COLOURS[0])
+    # The first samples are far below the rest and would flatten everything else.
+    above.set(ylabel="ln L", ylim=_useful_range(log_likelihoods, weights))
+    below.fill_between(-log_volumes, weights / weights.max(), color=COLOURS[1], linewidth=0)
+    below.set(ylabel="posterior\nweight")
 
 
 def _useful_range(log_likelihoods: NDArray[Any], weights: NDArray[Any]) -> tuple[float, float]:

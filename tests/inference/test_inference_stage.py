@@ -142,6 +142,10 @@ def test_an_emulated_posterior_is_an_artifact_like_any_other(tmp_path: Path) -> 
         table, run = artifact.table(), artifact.attributes("nested")
         assert np.exp(artifact.array("nested/log_weights")).sum() == pytest.approx(1)
         assert len(posterior_draws(artifact)["x1"]) == int(run["ess"])
+        true, emulated = (artifact.array(f"nested/{name}log_likelihoods") for name in ("", "emulated_"))
+    # As emulated before the true value was known: near it where the posterior is, but not it.
+    assert 0.0 < np.median(np.abs(true - emulated)[-200:]) < 0.3
+    assert run["ess_per_call"] == pytest.approx(run["ess"] / run["n_true_calls"])
     assert run["method"] == "emulated" and run["converged"] and run["reasons"] == ""
     assert run["n_true_calls"] < 500 < run["n_emulated_calls"] and run["n_live"] == 0
     assert f"{run['n_true_calls']} likelihood calls" in line
@@ -214,6 +218,35 @@ def test_only_the_very_problem_is_compared_with_published_values(
         table = artifact.table()
     assert set(table["subject"]) == {name}
     assert not np.any(np.isfinite(table["expected"]))
+
+
+def test_emulated_posteriors_are_compared_with_the_exact_one_of_their_problem(tmp_path: Path) -> None:
+    def gaussian(method: str, name: str, seed: int, **settings: Any) -> Path:
+        options = {"n_parameters": 2, **settings}
+        config = SampleConfig(problem="gaussian", options=options, method=method, label=name, n_live=100, min_ess=100)
+        stage.sample([], tmp_path / f"{name}.h5", config, Run(seed=seed))
+        return tmp_path / f"{name}.h5"
+
+    runs = [gaussian("emulated", f"e{seed}", seed) for seed in (1, 2)] + [gaussian("exact", "x", 3)]
+    # With another option, and so another problem.
+    runs.append(gaussian("exact", "other", 3, n_parameters=3))
+    stage.evaluate([*runs, runs[0]], tmp_path / "m.h5", EvaluateConfig(), Run())
+    with open_artifact(tmp_path / "m.h5", "metrics") as artifact:
+        rows = {(str(row["subject"]), str(row["measure"])): row for row in artifact.table()}
+    divergence, shift = rows["e1", "x1_js"], rows["e2", "x2_shift"]
+    assert divergence["source"].startswith("x, exact") and divergence["unit"] == "nat"
+    assert abs(divergence["value"]) < 4.0 * divergence["error"]
+    # 300 and 100 effective samples: means to a tenth.
+    assert abs(shift["value"]) < 0.4 and rows["e2", "x2_width_ratio"]["value"] == pytest.approx(1.0, abs=0.3)
+    scatter = rows["gaussian: 2 emulated runs", "logz_scatter_over_error"]
+    with open_artifact(runs[0]) as one, open_artifact(runs[1]) as two:
+        first, second = one.attributes("nested"), two.attributes("nested")
+    expected = abs(first["logz"] - second["logz"]) / np.sqrt(first["logz_err"] ** 2 + second["logz_err"] ** 2)
+    assert scatter["value"] == pytest.approx(expected) and scatter["error"] == pytest.approx(np.sqrt(0.5))
+    assert 0.0 < rows["gaussian: 2 emulated runs", "logz_scatter_p"]["value"] < 1.0
+    assert rows["e1", "ess_per_call"]["value"] == pytest.approx(first["ess"] / first["n_true_calls"])
+    assert not any(subject == "other" and measure.endswith("_js") for subject, measure in rows)
+    assert not any("exact runs" in subject for subject, _ in rows), "two problems, one run of each"
 
 
 def test_evaluate_refuses_other_kinds(tmp_path: Path, posterior: Path) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 from astropy.table import QTable
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from small import Python
 
 from astropipe.artifacts import InputRecord, create_artifact, open_artifact
@@ -24,7 +26,7 @@ from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
 from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
-from astropipe.plots import FIGURES, draw
+from astropipe.plots import FIGURES, draw, inference_checks, inference_report
 from astropipe.plots import inference as inference_plots
 from astropipe.plots import morphology as morphology_plots
 from astropipe.plots import nbody as nbody_plots
@@ -33,6 +35,8 @@ from astropipe.runtime.run import Chunk, Run
 from astropipe.spectra import stage as spectra
 
 _PAGES = ("group-pages", "png")
+# Figures that not every artifact of their kind can make.
+_SPECIAL = {"emulator-errors": ("emulated",), "run-scatter": ("posterior", "again")}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     morphology.classify([paths["stamps"]], paths["morphology-catalog"], ClassifyConfig(n_groups=4, n_runs=6), Run())
     inference.sample([], paths["posterior"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run())
     inference.evaluate([paths["posterior"]], paths["metrics"], InferenceEvaluateConfig(), Run())
+    paths["again"], paths["emulated"] = folder / "again.h5", folder / "emulated.h5"
+    inference.sample([], paths["again"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run(seed=1))
+    emulated = SampleConfig(problem="lcdm-chronometers-31", method="emulated", min_ess=100)
+    inference.sample([], paths["emulated"], emulated, Run(seed=1))
     return paths
 
 
@@ -63,7 +71,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 )
 def test_every_figure_is_drawn(tmp_path: Path, files: dict[str, Path], name: str, ending: str) -> None:
     output = tmp_path / "new" / f"figure.{ending}"
-    draw([files[kind] for kind in FIGURES[name].kinds], output, name)
+    draw([files[key] for key in _SPECIAL.get(name, FIGURES[name].kinds)], output, name)
     head = {"png": b"\x89PNG", "pdf": b"%PDF"}[ending]
     assert output.read_bytes().startswith(head) and output.stat().st_size > 5000
     assert [path.name for path in output.parent.iterdir()] == [output.name]
@@ -200,10 +208,79 @@ def test_constraints_show_the_deviations_of_the_table(files: dict[str, Path]) ->
 
 def test_triangle_is_about_the_samples(files: dict[str, Path]) -> None:
     with open_artifact(files["posterior"]) as artifact:
-        samples = inference_plots._getdist_samples(artifact)
+        samples = inference_plots.getdist_samples(artifact)
         table = {row["parameter"]: row for row in artifact.table()}
     assert samples.mean("omega_m") == pytest.approx(table["omega_m"]["mean"], rel=1e-3)
     assert samples.std("h_rd") == pytest.approx(table["h_rd"]["sd"], rel=1e-2)
+
+
+def _words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_report_is_a_page_with_what_the_artifact_holds(tmp_path: Path, files: dict[str, Path]) -> None:
+    draw([files["posterior"]], tmp_path / "page.png", "report")
+    height, width, _ = matplotlib.image.imread(tmp_path / "page.png").shape
+    assert height / width == pytest.approx(np.sqrt(2.0), rel=0.01), "A4"
+    for name, method in (("posterior", "exact"), ("emulated", "emulated")):
+        with open_artifact(files[name]) as artifact:
+            words = _words(inference_report.report([artifact]))
+            run, (row, *_) = artifact.attributes("nested"), artifact.table()
+            for text in (
+                f"{run['logz']:.3f} ± {run['logz_err']:.3f}",
+                f"{run['n_true_calls']:,}",
+                f"± {row['sd']:.2g}",
+                f"method {method}, seed {artifact.provenance.seed}",
+                artifact.content_sha256,
+                artifact.provenance.inputs[0].sha256[:8],
+            ):
+                assert text in words
+    with (
+        open_artifact(files["posterior"]) as one,
+        open_artifact(files["again"]) as other,
+        pytest.raises(UsageError, match="about one posterior, not 2"),
+    ):
+        inference_report.report([one, other])
+
+
+def test_report_warns_of_what_a_reader_should_look_at(tmp_path: Path) -> None:
+    config = SampleConfig(problem="gaussian", options={"n_parameters": 2}, n_live=30, dlogz=1.0, max_calls=100)
+    inference.sample([], tmp_path / "p.h5", config, Run())
+    with open_artifact(tmp_path / "p.h5") as artifact:
+        findings = {name: (found, good) for name, found, good in inference_report._findings(artifact)}
+    assert findings["converged"] == ("ended by max_calls", False)
+    assert findings["effective samples"][1] is False
+
+
+def test_emulator_errors_are_true_less_emulated(files: dict[str, Path]) -> None:
+    with open_artifact(files["emulated"]) as artifact:
+        figure = inference_checks.emulator_errors([artifact])
+        true, emulated = (artifact.array(f"nested/{name}log_likelihoods") for name in ("", "emulated_"))
+    points = figure.axes[0].collections[-1].get_offsets()
+    # Of lowest likelihood, some are left out.
+    np.testing.assert_allclose(points[:, 0], true[-len(points) :])
+    np.testing.assert_allclose(points[:, 1], (true - emulated)[-len(points) :])
+    assert len(points) > 100
+    plane = figure.axes[1].collections[0]
+    np.testing.assert_allclose(np.sort(plane.get_array()), np.sort(points[:, 1]))
+    with open_artifact(files["posterior"]) as exact, pytest.raises(InputError, match="no emulated values"):
+        inference_checks.emulator_errors([exact])
+
+
+def test_run_scatter_is_about_one_problem_and_several_runs(files: dict[str, Path]) -> None:
+    with open_artifact(files["posterior"]) as one, open_artifact(files["again"]) as other:
+        figure = inference_checks.run_scatter([one, other])
+        logz = [artifact.attributes("nested")["logz"] for artifact in (one, other)]
+        with pytest.raises(InputError, match="two or more"):
+            inference_checks.run_scatter([one])
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), logz)
+    assert "exact: scatter / quoted error" in _words(figure)
+
+
+def test_uniform_ranks_are_inside_the_band() -> None:
+    figure = inference_checks.rank_histograms({"a: x": np.arange(64), "a: y": np.zeros(64, dtype=np.int64)}, 63)
+    for axes, highest in zip(figure.axes, (8, 64), strict=True):
+        assert max(patch.get_path().vertices[:, 1].max() for patch in axes.patches[1:]) == highest
 
 
 def test_what_cannot_be_drawn_is_refused(tmp_path: Path, files: dict[str, Path]) -> None:

@@ -113,6 +113,7 @@ def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> 
         "morphology/field/agreement-purity.png",
         "morphology/metrics.h5",
         "inference/union3/posterior.h5",
+        "inference/union3/report.png",
         "inference/union3/triangle.png",
         "inference/union3/trace.png",
         "inference/metrics.h5",

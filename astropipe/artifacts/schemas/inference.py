@@ -7,7 +7,7 @@ from astropipe.artifacts.schemas.base import Field, Schema
 SCHEMAS = (
     Schema(
         "posterior",
-        "1.1",
+        "1.2",
         "Posterior draws and evidence of one model given one set of data",
         columns=(
             Field("parameter", "name of the parameter", "text"),
@@ -39,6 +39,12 @@ SCHEMAS = (
             Field("nested/log_weights", "ln importance weight, normalised to the evidence", dims=("sample",)),
             Field("nested/log_likelihoods", "ln likelihood", dims=("sample",)),
             Field("nested/log_volumes", "ln of the prior volume enclosed", dims=("sample",)),
+            Field(
+                "nested/emulated_log_likelihoods",
+                "ln likelihood as emulated before the true value was known; emulated only, enters nothing",
+                dims=("sample",),
+                required=False,
+            ),
         ),
         attributes=(
             Field("nested@logz", "ln of the evidence"),
@@ -48,6 +54,7 @@ SCHEMAS = (
             Field("nested@n_true_calls", "evaluations of the true likelihood", "int"),
             Field("nested@n_emulated_calls", "evaluations of the emulator; emulated only", "int", required=False),
             Field("nested@ess", "effective sample size (Kish)"),
+            Field("nested@ess_per_call", "effective samples for each true call", required=False),
             Field("nested@converged", "whether the stopping criterion was met", "bool"),
             Field("nested@problem", "name of the problem", "text"),
             Field("nested@method", "exact, emulated or neuralike", "text"),

@@ -210,7 +210,7 @@ def _cholesky(kernel: Array, variances: Array) -> Array:
         total = kernel.copy()
         total[diagonal] += variances + rounding
         try:
-            return np.linalg.cholesky(total)
+            return np.asarray(np.linalg.cholesky(total))
         except np.linalg.LinAlgError:
             rounding = max(10.0 * rounding, 1e-15 * float(np.max(total[diagonal])))
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from astropipe.inference.results import PosteriorResult
 
 
@@ -46,10 +49,13 @@ class EmulatedResult(PosteriorResult):
 
     Attributes
     ----------
+    emulated_log_likelihoods : ndarray [m]
+        What the emulator said of ln L at each sample before it was told: by it the emulator is judged, nothing else.
     diagnostics : EmulatedDiagnostics
         Whether to believe it.
     """
 
     method: ClassVar[str] = "emulated"
 
+    emulated_log_likelihoods: NDArray[np.float64]
     diagnostics: EmulatedDiagnostics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from itertools import compress
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +43,7 @@ PILOT_SURPRISE = 6.0
 """Weight of one sample of the pilot, in units of the mean, at which the emulator has missed something."""
 
 MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 20.0, 4.0
-"""Share of one sample, weight of one in units of the mean, difference between rounds that a converged run may have.
-
-A round that is thrown away for a weight is one of high evidence: to be strict here is to bias the rest.
-"""
+"""Share of one sample, weight of one in units of the mean, difference between rounds that a converged run may have."""
 
 MOST_BLIND = 0.005
 """Share of the emulated posterior where the emulator of an earlier round may be too low by more than 1 in ln L."""
@@ -68,7 +65,7 @@ def sample_emulated(
     An emulator learns ln L where the posterior is, until it expects to be good enough and a pilot round of true
     values says so too. Correction rounds follow, whose points make the result; see
     `astropipe.inference.emulated.correction` for why each is unbiased. Its values improve the emulator of the next.
-    A weight of 20 times the mean throws away all rounds so far, and learning goes on: that alone is decided by values.
+    Where that sees a part of the posterior to which the emulator of an earlier round was blind, that round is dropped.
 
     Parameters
     ----------
@@ -114,10 +111,20 @@ def sample_emulated(
     while resolved and len(run.u) + ROUND <= max_calls:
         candidates = _candidates(run, rounds)
         if candidates is not None and rounds.add(run, candidates):
-            estimate = combine(rounds.drawn, rounds.values)
+            estimate = rounds.estimate()
             if estimate.logz_err <= precision and estimate.ess >= min_ess:
                 break
     return _result(run, rounds, precision, min_ess, resolved)
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """A round that counts: its draws, their true and their emulated ln L [n], and the emulator that drew them."""
+
+    drawn: Round
+    values: Array
+    emulated: Array
+    emulator: Emulator
 
 
 class _Rounds:
@@ -127,8 +134,8 @@ class _Rounds:
     ----------
     explore_until : int
         Number of true calls up to which the emulator explores as long as none is trusted.
-    drawn, values, emulators : list of Round, list of ndarray, list of Emulator
-        The rounds, their true ln L and the emulators by which they were drawn.
+    counted : list of _Counted
+        The rounds.
     trusted : tuple of Emulator and Particles, or None
         The emulator of the last round or pilot that showed it to be good.
     demanded : float
@@ -141,15 +148,15 @@ class _Rounds:
 
     def __init__(self, explore_until: int) -> None:
         self.explore_until = explore_until
-        self.drawn: list[Round] = []
-        self.values: list[Array] = []
-        self.emulators: list[Emulator] = []
+        self.counted: list[_Counted] = []
         self.trusted: tuple[Emulator, Particles] | None = None
         self.demanded, self.doubts, self.rmse = GOOD_ENOUGH, 0, math.nan
 
-    def start_again(self) -> None:
-        """Throw all rounds away: the emulator missed something, and may have done so in all of them."""
-        self.drawn, self.values, self.emulators, self.trusted = [], [], [], None
+    def estimate(self) -> Estimate:
+        """Return the evidence of all rounds together."""
+        if not self.counted:
+            return Estimate(-math.inf, math.inf, np.empty(0), 0.0, 1.0, 0.0)
+        return combine([one.drawn for one in self.counted], [one.values for one in self.counted])
 
     def drop_blind(self, candidates: Candidates) -> None:
         """Throw away the rounds whose emulator did not see a part of the posterior that is seen now.
@@ -158,30 +165,27 @@ class _Rounds:
         the error to tell.
         """
         now, u = candidates.particles.log_likelihoods, candidates.particles.u
-        kept = [np.mean(now - emulator.log_likelihood(u) > 1.0) <= MOST_BLIND for emulator in self.emulators]
-        self.drawn, self.values, self.emulators = (
-            list(compress(parts, kept)) for parts in (self.drawn, self.values, self.emulators)
-        )
+        self.counted = [
+            one for one in self.counted if np.mean(now - one.emulator.log_likelihood(u) > 1.0) <= MOST_BLIND
+        ]
 
     def add(self, run: Knowledge, candidates: Candidates) -> bool:
         """Draw a round, or the pilot while no emulator is trusted; return whether it counts."""
         pilot = self.trusted is None
-        pool, emulated, deviation = candidates.pool, candidates.emulated, candidates.deviation
-        one = draw_round(pool, emulated, deviation, PILOT if pilot else ROUND, run.rng)
+        pool, deviation, emulator = candidates.pool, candidates.deviation, candidates.emulator
+        one = draw_round(pool, candidates.emulated, deviation, PILOT if pilot else ROUND, run.rng)
         values, self.doubts = run.evaluate(one.u), 0
-        self.rmse = _rmse(candidates.emulator, one, values)
-        alone = combine([one], [values])
-        surprised = alone.largest_weight * len(values) > (PILOT_SURPRISE if pilot else MOST_SURPRISE)
-        if surprised:
-            self.start_again()
-        if surprised or (pilot and (alone.ess <= PILOT_ESS * PILOT or self.rmse >= PILOT_RMSE)):
-            self.demanded *= 0.8
-            return False
-        self.trusted = candidates.emulator, candidates.particles
-        if not pilot:
-            self.drawn.append(one)
-            self.values.append(values)
-            self.emulators.append(candidates.emulator)
+        emulated = emulator.log_likelihood(one.u)
+        self.rmse = _rmse(emulated, one, values)
+        if pilot:
+            alone = combine([one], [values])
+            surprised = alone.largest_weight * PILOT > PILOT_SURPRISE
+            if surprised or alone.ess <= PILOT_ESS * PILOT or self.rmse >= PILOT_RMSE:
+                self.demanded *= 0.8
+                return False
+        else:
+            self.counted.append(_Counted(one, values, emulated, emulator))
+        self.trusted = emulator, candidates.particles
         return not pilot
 
 
@@ -238,22 +242,21 @@ def _missed(values: Array, emulated: Array, negligible: float) -> bool:
     return bool(np.any((values > negligible) & (values - emulated > math.log(PILOT_SURPRISE))))
 
 
-def _rmse(emulator: Emulator, one: Round, values: Array) -> float:
+def _rmse(emulated: Array, one: Round, values: Array) -> float:
     weights = np.where(np.isfinite(values), one.posterior, 0.0)
     if not np.any(weights):
         return 10.0
-    errors = np.abs(emulator.log_likelihood(one.u) - np.where(weights > 0.0, values, 0.0))
+    errors = np.abs(emulated - np.where(weights > 0.0, values, 0.0))
     return float(np.sqrt(np.average(np.minimum(errors, 10.0) ** 2, weights=weights)))
 
 
 def _result(run: Knowledge, rounds: _Rounds, precision: float, min_ess: float, resolved: bool) -> EmulatedResult:
-    names, d = run.prior.names, len(run.prior)
-    empty = Estimate(-math.inf, math.inf, np.empty(0), 0.0, 1.0, 0.0)
-    estimate = combine(rounds.drawn, rounds.values) if rounds.drawn else empty
-    n = sum(map(len, rounds.values))
+    names, counted, estimate = run.prior.names, rounds.counted, rounds.estimate()
+    u = np.concatenate([np.empty((0, len(names))), *(one.drawn.u for one in counted)])
+    log_likelihoods = np.concatenate([np.empty(0), *(one.values for one in counted)])
+    emulated = np.concatenate([np.empty(0), *(one.emulated for one in counted)])
+    n = len(u)
     reasons = _reasons(estimate, n, precision, min_ess) if resolved else (_UNRESOLVED.format(len(run.u)),)
-    u = np.concatenate([one.u for one in rounds.drawn]) if rounds.drawn else np.empty((0, d))
-    log_likelihoods = np.concatenate(rounds.values) if rounds.values else np.empty(0)
     order = np.argsort(log_likelihoods, kind="stable")
     log_likelihoods, log_weights = log_likelihoods[order], estimate.log_weights[order]
     return EmulatedResult(
@@ -269,13 +272,14 @@ def _result(run: Knowledge, rounds: _Rounds, precision: float, min_ess: float, r
         n_emulated_calls=run.n_emulated,
         masked_fraction=run.prior.masked_fraction(),
         converged=not reasons,
+        emulated_log_likelihoods=emulated[order],
         diagnostics=EmulatedDiagnostics(
             reasons,
             estimate.ess,
             estimate.largest_weight,
             estimate.disagreement,
             rounds.rmse,
-            len(rounds.drawn),
+            len(counted),
             len(run.u) - n,
         ),
     )
