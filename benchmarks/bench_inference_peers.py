@@ -248,17 +248,11 @@ def report(limit_s: float) -> str:
     """Return all tables as Markdown."""
     rows = read()
     lines = ["Samplers side by side", ""]
-    for name in PROBLEMS:
-        task = problem(name, **PROBLEMS[name])
-        shown = [
-            (
-                contestant,
-                [row for row in rows if (row.sampler, row.problem, row.sleep_s) == (contestant.name, name, 0.0)],
-            )
-            for contestant in CONTESTANTS
-        ]
-        lines += [f"`{name}`, {len(task.prior)} parameters", ""]
-        lines += table(HEAD, [summary(contestant, ours) for contestant, ours in shown if ours])
+    for name in dict.fromkeys(row.problem for row in rows):
+        plain = [row for row in rows if (row.problem, row.sleep_s) == (name, 0.0)]
+        groups = [(one, [row for row in plain if row.sampler == one.name]) for one in CONTESTANTS]
+        lines += [f"`{name}`, {len(problem(name, **PROBLEMS[name]).prior)} parameters", ""]
+        lines += table(HEAD, [summary(one, runs) for one, runs in groups if runs])
     lines += [NOTE.format(limit=limit_s), ""]
     versions = {row.sampler: row.version for row in rows}
     lines += table(
