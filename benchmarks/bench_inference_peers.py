@@ -191,7 +191,9 @@ def summary(contestant: Contestant, rows: list[Row]) -> list[str]:
     cells = [contestant.name, f"{sum(row.converged for row in done)} of {len(rows)}"]
     if not done:
         row = rows[0]
-        return [*cells, f"> {row.n_calls}", "–", row.status, f"> {row.overhead_s:.0f}", *["–"] * 6]
+        at_least = "> " if row.status == UNFINISHED else ""
+        until = (f"{at_least}{row.n_calls}", "–", row.status, f"{at_least}{row.overhead_s:.0f}")
+        return [*cells, *until, *["–"] * 6]
     calls, error, overhead, ess = (
         float(np.median([getattr(row, name) for row in done])) for name in ("n_calls", "logz_err", "overhead_s", "ess")
     )
@@ -309,7 +311,7 @@ def main() -> None:
                     row = played(contestant, name, seed, arguments.sleep, arguments.limit)
                     write(row)
                     print(row, flush=True)
-                if row.status != FINISHED:
+                if row.status == UNFINISHED:
                     # Another seed would take as long.
                     break
     text = report(arguments.limit)

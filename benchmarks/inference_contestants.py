@@ -131,7 +131,8 @@ def gpry(target: Target, seed: int, **settings: Any) -> Found:
 
     runner = Runner(target.one, target.prior.bounds.tolist(), seed=seed, verbose=1, **settings)
     runner.run()
-    runner.generate_mc_sample()
+    if runner.last_mc_samples(copy=False) is None:
+        runner.generate_mc_sample()
     logz, error = runner.last_mc_logZ()
     return Found(float(logz), float(error), np.nan, bool(runner.has_converged))
 
@@ -155,7 +156,9 @@ def bobe(target: Target, seed: int) -> Found:
             seed=seed,
             verbosity="ERROR",
         )
-        found = sampler.run()["logz"]
+        result = sampler.run()
+    if not (found := result["logz"]):
+        raise RuntimeError(f"BOBE gives no evidence: {result['termination_reason']}")
     error = np.hypot((found["upper"] - found["lower"]) / 2.0, found["dlogz_sampler"])
     return Found(float(found["mean"]), float(error), np.nan, bool(sampler.converged))
 
