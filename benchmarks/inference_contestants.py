@@ -264,7 +264,7 @@ CONTESTANTS = (
     ),
     Contestant(
         "GPry",
-        "default, its emulator sampled with UltraNest, which is what it takes where PolyChord is not; ln L = −inf",
+        "default; its emulator sampled with UltraNest (as without PolyChord), which it cannot seed; ln L = −inf",
         gpry,
         "gpry",
         "gpry",
