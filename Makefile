@@ -111,10 +111,18 @@ encoder: $(READY) ## train the encoder of galaxies that comes with astropipe aga
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
 
-bench-inference: $(READY) ## emulated sampling: calls, errors, bias, calibration and distance from exact runs over seeds (hours)
+# UltraNest is built from source, with a C compiler; BOBE brings jax.
+$(VENV)/.inference-peers: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[inference-peers]'
+	@touch $@
+
+bench-inference: $(VENV)/.inference-peers ## emulated sampling: bias, calibration, agreement; other samplers (hours; a C compiler)
 	$(BIN)/python benchmarks/bench_inference_emulated.py
 	$(BIN)/python benchmarks/bench_inference_calibration.py
 	$(BIN)/python benchmarks/bench_inference_agreement.py
+	$(BIN)/python benchmarks/bench_inference_peers.py
+	$(BIN)/python benchmarks/bench_inference_peers.py --sleep 0.01 --seeds 1 --problems w0wa-chronometers-desi-dr2 \
+	  --samplers emulated 'nautilus, small'
 	$(BIN)/python benchmarks/insert_tables.py
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
