@@ -42,6 +42,8 @@ def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     run = artifact.attributes("nested")
     problem = str(run["problem"])
     subject = artifact.provenance.config.get("inference", {}).get("sample", {}).get("label") or problem
+    if run.get("approximate", False):
+        subject = f"{subject} ({run['method']}, approximate)"
     known = {row["parameter"]: row for row in expected[expected["problem"] == problem]}
     for row in artifact.table():
         name = str(row["parameter"])

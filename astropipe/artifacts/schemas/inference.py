@@ -7,7 +7,7 @@ from astropipe.artifacts.schemas.base import Field, Schema
 SCHEMAS = (
     Schema(
         "posterior",
-        "1.1",
+        "1.2",
         "Posterior draws and evidence of one model given one set of data",
         columns=(
             Field("parameter", "name of the parameter", "text"),
@@ -46,11 +46,18 @@ SCHEMAS = (
             Field("nested@information", "information gained over the prior, nat"),
             Field("nested@n_live", "number of live points; 0 if emulated", "int"),
             Field("nested@n_true_calls", "evaluations of the true likelihood", "int"),
-            Field("nested@n_emulated_calls", "evaluations of the emulator; emulated only", "int", required=False),
+            Field("nested@n_emulated_calls", "evaluations of the emulator; not if exact", "int", required=False),
             Field("nested@ess", "effective sample size (Kish)"),
             Field("nested@converged", "whether the stopping criterion was met", "bool"),
             Field("nested@problem", "name of the problem", "text"),
             Field("nested@method", "exact, emulated or neuralike", "text"),
+            Field(
+                "nested@approximate",
+                "whether emulated values stand among the likelihoods: neuralike only",
+                "bool",
+                required=False,
+            ),
+            Field("nested@trainings", "JSON: each training of the network; neuralike only", "text", required=False),
         ),
     ),
     Schema(
