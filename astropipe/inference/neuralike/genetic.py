@@ -55,7 +55,7 @@ def search_architecture(
 ) -> Architecture:
     """Return the architecture of least loss that a genetic search comes upon.
 
-    As nnogada has it [Gómez-Vargas, Briones Andrade & Vázquez 2023, Phys. Rev. D 107, 043509]: one gene of
+    As nnogada has it [Gómez-Vargas, Andrade & Vázquez 2023, Phys. Rev. D 107, 043509]: one gene of
     log2(number of choices) bits, rounded up, for each hyperparameter; tournaments of two, uniform crossover, flipped
     bits, the best individual kept. A gene beyond the last choice begins again at the first.
 
