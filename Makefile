@@ -111,8 +111,9 @@ encoder: $(READY) ## train the encoder of galaxies that comes with astropipe aga
 emulator: $(READY) ## make the grid of synthetic spectra and the emulator anew (hours; downloads, needs gfortran)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/paper.yaml train_spectra
 
-bench-inference: $(READY) ## emulated sampling: calls, errors and bias over seeds (an hour)
+bench-inference: $(READY) ## emulated sampling and the published method: calls, errors and bias over seeds (two hours)
 	$(BIN)/python benchmarks/bench_inference_emulated.py
+	$(BIN)/python benchmarks/bench_inference_neuralike.py
 	$(BIN)/python benchmarks/insert_tables.py
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)

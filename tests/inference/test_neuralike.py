@@ -26,8 +26,8 @@ from astropipe.runtime.run import Run
 
 Array = NDArray[np.float64]
 
-ONE = {"depths": (2,), "widths": (50,), "batch_sizes": (32,), "learning_rates": (1e-3,)}
-QUICK = NeuralikeConfig(n_train_start=300, epochs=150, **ONE)
+ONE = {"depths": (2,), "widths": (50,), "batch_sizes": (32,), "learning_rates": (1e-2,)}
+QUICK = NeuralikeConfig(n_train_start=300, epochs=150, update_interval=50, **ONE)
 NEVER = NeuralikeConfig(n_train_start=10**9, dlogz_start=0.0, **ONE)
 SETTINGS: dict[str, Any] = {"n_live": 200, "dlogz": 0.1}
 
@@ -148,7 +148,7 @@ def test_bred_points_crowd_where_the_likelihood_is_high() -> None:
 def test_true_calls_are_saved_on_an_easy_problem(quick: NeuralikeResult) -> None:
     alone = exact(1)
     assert quick.converged and quick.n_accepted >= 1
-    assert quick.n_true_calls < 0.8 * alone.n_true_calls
+    assert quick.n_true_calls < 0.5 * alone.n_true_calls
     assert abs(quick.logz - PLANE_LOGZ) < 1.0
     assert quick.n_emulated_calls > 0 and 0.0 < quick.emulated_weight < 1.0
     assert quick.n_calls == quick.n_true_calls + quick.n_emulated_calls
@@ -158,15 +158,16 @@ def test_true_calls_are_saved_on_an_easy_problem(quick: NeuralikeResult) -> None
     assert np.all(quick.log_likelihoods[quick.emulated] != true[quick.emulated])
     first = quick.trainings[0]
     assert first.iteration >= 1 and first.loss < QUICK.valid_loss and first.rmse > 0.0
-    assert first.architecture == Architecture(2, 50, 32, 1e-3)
+    assert first.architecture == Architecture(2, 50, 32, 1e-2)
     assert len(quick.trainings) == quick.n_accepted + quick.n_rejected
 
 
 def test_without_an_accepted_network_the_run_is_the_exact_one() -> None:
-    rejected = neuralike(QUICK.model_copy(update={"valid_loss": 1e-12, "epochs": 2, "update_interval": 100}), seed=2)
+    rejecting = QUICK.model_copy(update={"valid_loss": 1e-12, "epochs": 2, "update_interval": 100})
+    rejected = neuralike(rejecting, seed=2)
     assert rejected.n_rejected == len(rejected.trainings) > 1 and rejected.n_emulated_calls == 0
     rates = [training.architecture.learning_rate for training in rejected.trainings]
-    assert rates[0] == 1e-3 and set(rates[1:]) == {5e-4}
+    assert rates[0] == 1e-2 and set(rates[1:]) == {5e-3}
     gaps = np.diff([training.iteration for training in rejected.trainings])
     assert np.all(gaps == 100)
     np.testing.assert_array_equal(rejected.samples, exact(2).samples)
@@ -211,8 +212,9 @@ def test_a_network_that_finds_no_point_is_switched_off(monkeypatch: pytest.Monke
 
 
 def test_what_the_guard_does_not_see_is_wrong_without_a_sign(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values between the live points pass: a network that doubles ln L above the worst point is believed."""
-    monkeypatch.setattr(run, "train", inventing(lambda x: np.minimum(-0.25 * np.sum(x * x, axis=1), -1.84)))
+    """A network that never exceeds the true maximum, but is much too flat, passes both guards and is believed."""
+    highest = gaussian(np.zeros(2))
+    monkeypatch.setattr(run, "train", inventing(lambda x: highest - 0.01 * np.sum(x * x, axis=1)))
     result = neuralike(QUICK, seed=3, max_calls=20_000)
     assert result.n_switched_off == 0 and result.converged
     assert abs(result.logz - PLANE_LOGZ) > 3.0 * result.logz_err
