@@ -107,7 +107,8 @@ class _Run:
         self._true_since += 1
         s = self._settings
         begun = self._sampler.it > s.n_train_start or remaining <= s.dlogz_start
-        if self._true_since >= self._interval if self.trainings else begun:
+        due = self._true_since >= self._interval if self.trainings else begun
+        if due:
             self._train()
 
     def switch_off(self, guard: End) -> None:
