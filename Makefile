@@ -118,6 +118,7 @@ $(VENV)/.inference-peers: $(READY)
 
 bench-inference: $(VENV)/.inference-peers ## emulated sampling: bias, calibration, agreement; other samplers (hours; a C compiler)
 	$(BIN)/python benchmarks/bench_inference_emulated.py
+	$(BIN)/python benchmarks/bench_inference_neuralike.py
 	$(BIN)/python benchmarks/bench_inference_calibration.py
 	$(BIN)/python benchmarks/bench_inference_agreement.py
 	$(BIN)/python benchmarks/bench_inference_peers.py

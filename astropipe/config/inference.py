@@ -9,6 +9,32 @@ from pydantic import Field
 from astropipe.config.base import Section
 
 
+class NeuralikeConfig(Section):
+    """Settings of the method neuralike, which is approximate: when the network is trained, and how."""
+
+    n_train_start: int = Field(10_000, ge=1, description="train the network after so many replaced live points")
+    dlogz_start: float = Field(
+        5.0, ge=0, description="or as soon as the live points can raise ln Z by no more than this"
+    )
+    update_interval: int | None = Field(
+        None, ge=1, description="replacements by the true likelihood after which it is trained again; null for n_live"
+    )
+    valid_loss: float = Field(
+        0.01, gt=0, description="mean squared validation error, of ln L scaled to 0.1 ... 1, below which it is accepted"
+    )
+    epochs: int = Field(500, ge=1, description="how often a network sees its training points, at most")
+    depths: tuple[int, ...] = Field((2, 3, 4), min_length=1, description="numbers of hidden layers to search among")
+    widths: tuple[int, ...] = Field((50, 100, 200), min_length=1, description="widths of them")
+    batch_sizes: tuple[int, ...] = Field((16, 32, 64), min_length=1, description="batch sizes")
+    learning_rates: tuple[float, ...] = Field((1e-2, 1e-3, 1e-4), min_length=1, description="learning rates of Adam")
+    population: int = Field(5, ge=2, description="individuals of the genetic search among these")
+    generations: int = Field(2, ge=1, description="how often they are replaced")
+    search_epochs: int = Field(50, ge=1, description="epochs of each candidate")
+    genetic_start: bool = Field(
+        False, description="breed the first live points by a genetic algorithm, as published; ln Z is then too high"
+    )
+
+
 class SampleConfig(Section):
     """Settings of ``astropipe inference sample``: which problem, how precisely."""
 
@@ -24,16 +50,18 @@ class SampleConfig(Section):
         description="name of the posterior, put before the title, by which metrics and figures tell it from others of "
         "its problem; the workflow gives the name of the posterior where that is not the name of the problem",
     )
-    method: Literal["exact", "emulated"] = Field(
+    method: Literal["exact", "emulated", "neuralike"] = Field(
         "exact",
         description="exact: nested sampling; emulated: an emulator proposes and the true likelihood decides, for "
-        "likelihoods whose calls are expensive",
+        "likelihoods whose calls are expensive; neuralike: a network replaces the likelihood, as published, for "
+        "comparison, approximate and possibly wrong without a sign",
     )
+    neuralike: NeuralikeConfig = Field(NeuralikeConfig(), description="for the method neuralike")
     precision: float = Field(0.05, gt=0, description="error of ln Z at which emulated sampling ends")
     min_ess: float = Field(300.0, ge=1, description="effective sample size that emulated sampling reaches as well")
     fallback: bool = Field(False, description="whether to sample exactly where emulated sampling does not converge")
     n_live: int = Field(
-        500, ge=20, description="number of live points, if exact; the error of ln Z falls as its square root"
+        500, ge=20, description="number of live points, unless emulated; the error of ln Z falls as its square root"
     )
     dlogz: float = Field(0.01, gt=0, description="stop when the live points could add less than this to ln Z")
     dynamic: bool = Field(False, description="dynamic nested sampling: spend further points on the posterior")
@@ -46,8 +74,8 @@ class SampleConfig(Section):
     max_calls: int | None = Field(
         None,
         ge=1,
-        description="end the run, not converged, after about so many likelihood calls; null for no limit if exact, "
-        "2000 if emulated",
+        description="end the run, not converged, after about so many likelihood calls; null for 2000 if emulated, else "
+        "for no limit",
     )
     pool: Literal["auto", "always", "never"] = Field(
         "auto",

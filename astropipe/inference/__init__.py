@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from astropipe.inference.emulated import EmulatedResult
+    from astropipe.inference.neuralike import NeuralikeResult
     from astropipe.inference.priors import Prior
     from astropipe.inference.problems import Problem, problem, problem_names
     from astropipe.inference.results import NestedResult, PosteriorResult
@@ -20,6 +21,7 @@ _HOMES = {
     "EmulatedResult": "emulated",
     "NestedResult": "results",
     "PosteriorResult": "results",
+    "NeuralikeResult": "neuralike",
     "Prior": "priors",
     "Problem": "problems",
     "problem": "problems",
@@ -30,6 +32,7 @@ _HOMES = {
 __all__ = [
     "EmulatedResult",
     "NestedResult",
+    "NeuralikeResult",
     "PosteriorResult",
     "Prior",
     "Problem",

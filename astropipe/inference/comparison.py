@@ -150,7 +150,9 @@ def _posterior(artifact: Artifact) -> _Posterior:
 
 def _subject(artifact: Artifact, problem: str) -> str:
     label = artifact.provenance.config.get("inference", {}).get("sample", {}).get("label")
-    return str(label or problem)
+    run = artifact.attributes("nested")
+    note = f" ({run['method']}, approximate)" if run.get("approximate", False) else ""
+    return f"{label or problem}{note}"
 
 
 def _reference(row: Table.Row | None) -> tuple[float, float, str]:

@@ -19,13 +19,14 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.fingerprint import Identity
-from astropipe.runtime.errors import ArtifactError, OutputError, UsageError
+from astropipe.runtime.errors import ArtifactError, InterruptedRunError, OutputError, UsageError
 
 MAGIC = b"ASTROEV1"
 SHARDS = "evaluations-*.bin"
@@ -141,6 +142,16 @@ def check_checkpoint(folder: Path | None, resume: bool) -> None:
         raise UsageError("resume=True needs the checkpoint folder of the run to resume")
     if folder is not None and not resume and shards(folder):
         raise UsageError(f"{folder} holds evaluations of an earlier run; continue it with resume=True, or delete it")
+
+
+@contextmanager
+def saying_what_is_kept(folder: Path | None) -> Iterator[None]:
+    """Add to an InterruptedRunError what the log in `folder` holds and how to continue from it."""
+    try:
+        yield
+    except InterruptedRunError as error:
+        kept = f"all evaluations are in {folder}; continue with resume=True" if folder else "nothing was kept"
+        raise InterruptedRunError(f"sampling stopped on request; {kept}") from error
 
 
 def read_shard(path: Path, identity: Identity) -> Iterator[tuple[bytes, float]]:

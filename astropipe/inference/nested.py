@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ import dynesty
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.inference.evaluations import check_checkpoint
+from astropipe.inference.evaluations import check_checkpoint, saying_what_is_kept
 from astropipe.inference.evaluator import Specification
 from astropipe.inference.fingerprint import identify
 from astropipe.inference.initial import draw_any, draw_supported
@@ -28,7 +29,7 @@ from astropipe.inference.pools import DYNESTY_MODULES, MapExecutor, Workers, ope
 from astropipe.inference.priors import Distribution, Prior
 from astropipe.inference.results import NestedResult
 from astropipe.inference.summaries import insertion_ranks
-from astropipe.runtime.errors import InterruptedRunError, UsageError
+from astropipe.runtime.errors import UsageError
 
 Bound = Literal["none", "single", "multi", "balls", "cubes"]
 Sampling = Literal["auto", "unif", "rwalk", "slice", "rslice"]
@@ -41,17 +42,49 @@ LOWEST = -1e300
 
 
 @dataclass(frozen=True, slots=True)
-class _Settings:
-    """What decides, with likelihood, prior and seed, the points that a run visits."""
+class Settings:
+    """What decides, with likelihood, prior and seed, the points that a run visits; see `sample`."""
 
-    n_live: int
-    dlogz: float
-    dynamic: bool
-    target_ess: int
-    bound: Bound
-    sampling: Sampling
-    queue_size: int
-    max_calls: int | None
+    n_live: int = 500
+    dlogz: float = 0.01
+    dynamic: bool = False
+    target_ess: int = 10_000
+    bound: Bound = "multi"
+    sampling: Sampling = "auto"
+    queue_size: int = 16
+    max_calls: int | None = None
+
+    def check(self, n_parameters: int) -> None:
+        """Raise UsageError where a value is out of range."""
+        if self.n_live <= 2 * n_parameters:
+            raise UsageError(
+                f"n_live = {self.n_live} is too few to bound {n_parameters} parameters;"
+                f" use at least {2 * n_parameters + 1}, better {25 * n_parameters}"
+            )
+        if not (math.isfinite(self.dlogz) and self.dlogz > 0.0):
+            raise UsageError(f"dlogz = {self.dlogz} must be > 0")
+        if self.queue_size < 2:
+            raise UsageError(f"queue_size = {self.queue_size} must be at least 2")
+        for name in ("target_ess", "max_calls"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"{name} = {value} must be at least 1")
+        for name, choices in (("bound", get_args(Bound)), ("sampling", get_args(Sampling))):
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} = {getattr(self, name)!r} is not one of {', '.join(choices)}")
+
+    def for_dynesty(self, workers: Workers, rng: np.random.Generator) -> dict[str, Any]:
+        """Return the arguments of dynesty's samplers, static and dynamic."""
+        return {
+            "nlive": self.n_live,
+            "bound": self.bound,
+            "sample": self.sampling,
+            "rstate": rng,
+            "pool": workers,
+            "queue_size": self.queue_size,
+            # Bounds and prior transforms are cheap, and computing them here keeps the random stream in one place.
+            "use_pool": {"prior_transform": False, "update_bound": False, "stop_function": False},
+        }
 
 
 def sample(
@@ -138,44 +171,38 @@ def sample(
         If `stop_requested` said so; all evaluations are then in `checkpoint`.
     """
     prior = prior if isinstance(prior, Prior) else Prior(prior)
-    settings = _Settings(n_live, dlogz, dynamic, target_ess, bound, sampling, queue_size, max_calls)
-    _check(settings, len(prior))
+    settings = Settings(n_live, dlogz, dynamic, target_ess, bound, sampling, queue_size, max_calls)
+    settings.check(len(prior))
     check_checkpoint(checkpoint, resume)
     identity = identify(log_likelihood, prior.names)
     specification = Specification(log_likelihood, prior, vectorized, checkpoint, identity)
-    processes = min(pool, queue_size) if isinstance(pool, int) else pool
     begin = time.perf_counter()
-    try:
-        with open_workers(specification, processes, stop_requested) as workers, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=DYNESTY_MODULES)
-            outcome = _run(settings, workers, len(prior), np.random.default_rng(seed), progress)
-    except InterruptedRunError as error:
-        kept = f"all evaluations are in {checkpoint}; continue with resume=True" if checkpoint else "nothing was kept"
-        raise InterruptedRunError(f"sampling stopped on request; {kept}") from error
-    return _result(outcome, settings, workers, prior, time.perf_counter() - begin)
+    with workers_for_dynesty(specification, settings, pool, stop_requested) as workers:
+        outcome = _run(settings, workers, len(prior), np.random.default_rng(seed), progress)
+    fields = result_fields(outcome, settings, workers, prior)
+    return NestedResult(**fields, overhead_seconds=overhead_seconds(workers, begin))
 
 
-def _check(settings: _Settings, n_parameters: int) -> None:
-    if settings.n_live <= 2 * n_parameters:
-        raise UsageError(
-            f"n_live = {settings.n_live} is too few to bound {n_parameters} parameters;"
-            f" use at least {2 * n_parameters + 1}, better {25 * n_parameters}"
-        )
-    if not (math.isfinite(settings.dlogz) and settings.dlogz > 0.0):
-        raise UsageError(f"dlogz = {settings.dlogz} must be > 0")
-    if settings.queue_size < 2:
-        raise UsageError(f"queue_size = {settings.queue_size} must be at least 2")
-    for name in ("target_ess", "max_calls"):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise UsageError(f"{name} = {value} must be at least 1")
-    for name, choices in (("bound", get_args(Bound)), ("sampling", get_args(Sampling))):
-        if getattr(settings, name) not in choices:
-            raise UsageError(f"{name} = {getattr(settings, name)!r} is not one of {', '.join(choices)}")
+@contextmanager
+def workers_for_dynesty(
+    specification: Specification,
+    settings: Settings,
+    pool: int | MapExecutor | None,
+    stop_requested: Callable[[], bool] | None,
+) -> Iterator[Workers]:
+    """Open the workers of a run, of which no more than `queue_size` can be busy, and silence dynesty's warnings."""
+    processes = min(pool, settings.queue_size) if isinstance(pool, int) else pool
+    with (
+        saying_what_is_kept(specification.log_folder),
+        open_workers(specification, processes, stop_requested) as workers,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", module=DYNESTY_MODULES)
+        yield workers
 
 
 @dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
     """Results object of dynesty, and the volume of the prior that it was run on."""
 
     found: Any
@@ -184,22 +211,13 @@ class _Outcome:
 
 
 def _run(
-    settings: _Settings,
+    settings: Settings,
     workers: Workers,
     n_parameters: int,
     rng: np.random.Generator,
     progress: ProgressReport | None,
-) -> _Outcome:
-    common = {
-        "nlive": settings.n_live,
-        "bound": settings.bound,
-        "sample": settings.sampling,
-        "rstate": rng,
-        "pool": workers,
-        "queue_size": settings.queue_size,
-        # Bounds and prior transforms are cheap, and computing them here keeps the random stream in one place.
-        "use_pool": {"prior_transform": False, "update_bound": False, "stop_function": False},
-    }
+) -> Outcome:
+    common = settings.for_dynesty(workers, rng)
     functions = (workers.log_likelihood, workers.transform, n_parameters)
     draw = draw_any if settings.dynamic else draw_supported
     start = draw(workers, settings.n_live, n_parameters, rng)
@@ -221,8 +239,8 @@ def _run(
     sampler.ncall = settings.n_live
     run(maxcall=settings.max_calls, **shown)
     if settings.dynamic:
-        return _Outcome(sampler.results)
-    return _Outcome(sampler.results, start.log_support, start.log_support_variance)
+        return Outcome(sampler.results)
+    return Outcome(sampler.results, start.log_support, start.log_support_variance)
 
 
 class _Reporter:
@@ -240,10 +258,13 @@ class _Reporter:
             self._progress(iteration, asked, logz, remaining, iteration / asked)
 
 
-def _result(
-    outcome: _Outcome, settings: _Settings, workers: Workers, prior: Prior, elapsed_seconds: float
-) -> NestedResult:
-    """Turn dynesty's results into ours, with respect to the whole prior."""
+def overhead_seconds(workers: Workers, begin: float) -> float:
+    """Return the wall-clock time since `begin` (`time.perf_counter`) beyond the likelihood calls."""
+    return time.perf_counter() - begin - workers.counts.seconds / workers.processes
+
+
+def result_fields(outcome: Outcome, settings: Settings, workers: Workers, prior: Prior) -> dict[str, Any]:
+    """Return the fields of a `NestedResult`, with respect to the whole prior, but for the overhead."""
     found, log_support = outcome.found, outcome.log_support
     log_likelihoods = np.array(found.logl, dtype=np.float64)
     log_weights = np.array(found.logwt, dtype=np.float64)
@@ -253,7 +274,7 @@ def _result(
     log_likelihoods[log_likelihoods <= LOWEST] = -np.inf
     log_weights[log_weights <= LOWEST] = -np.inf
     counts = workers.counts
-    return NestedResult(
+    return dict(
         names=prior.names,
         samples=np.array(found.samples, dtype=np.float64),
         log_likelihoods=log_likelihoods,
@@ -270,13 +291,12 @@ def _result(
         n_true_calls=counts.computed + counts.reused,
         n_reused_calls=counts.reused,
         masked_fraction=prior.masked_fraction(),
-        overhead_seconds=elapsed_seconds - counts.seconds / workers.processes,
         insertion_ranks=ranks,
         converged=_converged(found, settings),
     )
 
 
-def _converged(found: Any, settings: _Settings) -> bool:
+def _converged(found: Any, settings: Settings) -> bool:
     """Return whether the run ended by its own criterion; dynesty stops at a budget with a warning only."""
     if settings.dynamic:
         weights = np.exp(np.asarray(found.logwt) - np.max(found.logwt))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import ArtifactWriter
 from astropipe.inference.emulated import EmulatedResult
+from astropipe.inference.neuralike import NeuralikeResult
 from astropipe.inference.priors import Prior
 from astropipe.inference.problems import Problem
 from astropipe.inference.results import NestedResult, PosteriorResult
@@ -65,6 +68,7 @@ def _write_nested(artifact: ArtifactWriter, problem: Problem, result: PosteriorR
     about: dict[str, object] = {
         "problem": problem.name,
         "method": result.method,
+        "approximate": result.approximate,
         "logz": result.logz,
         "logz_err": result.logz_err,
         "logz_allowed": result.logz_allowed,
@@ -80,6 +84,17 @@ def _write_nested(artifact: ArtifactWriter, problem: Problem, result: PosteriorR
             "n_live": result.n_live,
             "n_iterations": result.n_iterations,
             "insertion_rank_p": result.diagnostics.insertion_rank_p,
+        }
+    if isinstance(result, NeuralikeResult):
+        about |= {
+            "n_emulated_calls": result.n_emulated_calls,
+            "emulated_weight": result.emulated_weight,
+            "n_trainings": len(result.trainings),
+            "n_accepted": result.n_accepted,
+            "n_rejected": result.n_rejected,
+            "n_switched_off": result.n_switched_off,
+            "genetic_start": result.genetic_start,
+            "trainings": json.dumps([asdict(training) for training in result.trainings]),
         }
     if isinstance(result, EmulatedResult):
         about |= {

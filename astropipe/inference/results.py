@@ -15,7 +15,9 @@ from astropipe.runtime.errors import UsageError
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PosteriorResult:
-    """Weighted posterior samples and evidence, by whatever method; every likelihood in it is a true one.
+    """Weighted posterior samples and evidence, by whatever method.
+
+    Every likelihood in it is a true one, unless the class is `approximate`.
 
     Attributes
     ----------
@@ -24,7 +26,7 @@ class PosteriorResult:
     samples : ndarray [m, d]
         Parameters, in order of rising ln L.
     log_likelihoods : ndarray [m]
-        True ln L.
+        ln L.
     log_volumes : ndarray [m]
         Estimated ln X of the prior volume with a likelihood above that of each sample.
     log_weights : ndarray [m]
@@ -48,6 +50,8 @@ class PosteriorResult:
     """
 
     method: ClassVar[str]
+    approximate: ClassVar[bool] = False
+    """Whether values of an emulator stand among the likelihoods, with an effect that no number here tells."""
 
     names: tuple[str, ...]
     samples: NDArray[np.float64]
@@ -137,7 +141,7 @@ class NestedDiagnostics:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class NestedResult(PosteriorResult):
-    """What nested sampling with the true likelihood returns: dead points, then the last live points.
+    """What nested sampling returns: dead points, then the last live points.
 
     Attributes
     ----------

@@ -1,4 +1,7 @@
-"""One way to a posterior: exact nested sampling, or an emulated likelihood where a call is worth saving."""
+"""One way to a posterior: exact nested sampling, or an emulated likelihood where a call is worth saving.
+
+The published method, `astropipe.inference.neuralike`, stands beside them for comparison.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +15,22 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from astropipe.config.inference import NeuralikeConfig
 from astropipe.inference import nested
 from astropipe.inference.emulated import EmulatedResult, sample_emulated
 from astropipe.inference.emulated.annealing import draw_prior
-from astropipe.inference.evaluations import check_checkpoint
+from astropipe.inference.evaluations import check_checkpoint, saying_what_is_kept
 from astropipe.inference.evaluator import Specification
 from astropipe.inference.fingerprint import identify
+from astropipe.inference.neuralike import NeuralikeResult
 from astropipe.inference.pools import MapExecutor, open_workers
 from astropipe.inference.priors import Distribution, Prior
 from astropipe.inference.results import NestedResult
 from astropipe.inference.timeleft import TimeLeft
-from astropipe.runtime.errors import InterruptedRunError, UsageError
+from astropipe.runtime.errors import MissingDependencyError, UsageError
 from astropipe.runtime.seeds import stream
 
-Method = Literal["auto", "exact", "emulated"]
+Method = Literal["auto", "exact", "emulated", "neuralike"]
 
 EMULATION_PAYS_ABOVE_S = 1e-3
 """Below this a likelihood call costs less than what learning from it does."""
@@ -57,6 +62,7 @@ def sample(
     min_ess: float = 300.0,
     max_calls: int | None = None,
     fallback: bool = False,
+    neuralike: NeuralikeConfig | None = None,
     vectorized: bool = False,
     pool: int | MapExecutor | None = None,
     checkpoint: Path | None = None,
@@ -65,7 +71,7 @@ def sample(
     progress: ProgressReport | None = None,
     stop_requested: Callable[[], bool] | None = None,
 ) -> NestedResult | EmulatedResult:
-    """Sample a posterior and compute its evidence; no value in the result is emulated.
+    """Sample a posterior and compute its evidence; no value in the result is emulated, but for one method.
 
     Parameters
     ----------
@@ -79,15 +85,20 @@ def sample(
         true likelihood decides, `astropipe.inference.emulated.sample_emulated`; a few hundred calls, for smooth
         likelihoods of up to about a dozen parameters. ``"auto"``: emulated if a call takes more than a millisecond,
         as measured at three points, and the parameters are not too many; the choice is in ``result.method`` and
-        ``result.remark``, and kept in the checkpoint.
+        ``result.remark``, and kept in the checkpoint. ``"neuralike"``: nested sampling in which a network takes the
+        place of the likelihood, `astropipe.inference.neuralike`; approximate, possibly wrong without a sign, there to
+        be compared with.
     n_live, dlogz, dynamic, bound, sampling
-        Of exact sampling; see `astropipe.inference.nested.sample`, which has further settings.
+        Of exact sampling and, but for `dynamic`, of neuralike; see `astropipe.inference.nested.sample`, which has
+        further settings.
     precision, min_ess
         Error of ln Z and effective sample size at which emulated sampling ends.
     max_calls
         End the run, not converged, after about this many likelihood calls; by default 2000 if emulated.
     fallback
         Whether to sample exactly where emulated sampling does not converge. Its calls are lost.
+    neuralike
+        Settings of that method; by default those of the model.
     vectorized
         Whether `log_likelihood` takes points [n, d].
     pool
@@ -108,12 +119,15 @@ def sample(
     Returns
     -------
     NestedResult or EmulatedResult
-        Both are an `astropipe.inference.PosteriorResult`.
+        Both are an `astropipe.inference.PosteriorResult`. By ``"neuralike"``, a `NeuralikeResult`, which is a
+        `NestedResult` whose ``approximate`` is true.
 
     Raises
     ------
     UsageError
         If an argument is out of range, or `checkpoint` holds evaluations and `resume` is false.
+    MissingDependencyError
+        If neuralike lacks a library.
     InputError
         If the likelihood raises, returns NaN, +inf or a wrong shape (the message gives the point), is −inf
         everywhere, or a worker process dies.
@@ -138,6 +152,13 @@ def sample(
             return replace(result, remark=remark)
         remark = f"emulated sampling did not converge: {'; '.join(result.diagnostics.reasons)}"
         resume = checkpoint is not None
+    # When a dynamic run has enough effective samples cannot be told from ln Z.
+    reporter = None if progress is None else _Reporter(progress, None if dynamic else TimeLeft(n_live, dlogz))
+    if chosen == "neuralike":
+        if dynamic:
+            raise UsageError("method 'neuralike' is static nested sampling; leave dynamic=False")
+        how = nested.Settings(n_live=n_live, dlogz=dlogz, bound=bound, sampling=sampling, max_calls=max_calls)
+        return _neuralike(specification, how, neuralike or NeuralikeConfig(), pool, seed, reporter, stop_requested)
     found = nested.sample(
         log_likelihood,
         prior,
@@ -152,8 +173,7 @@ def sample(
         checkpoint=checkpoint,
         resume=resume,
         seed=stream(seed, "inference.sample"),
-        # When a dynamic run has enough effective samples cannot be told from ln Z.
-        progress=None if progress is None else _Reporter(progress, None if dynamic else TimeLeft(n_live, dlogz)),
+        progress=reporter,
         stop_requested=stop_requested,
     )
     return replace(found, remark=remark)
@@ -210,21 +230,45 @@ def _emulated(
     max_calls: int,
 ) -> EmulatedResult:
     begin = time.perf_counter()
+    folder = specification.log_folder
+    with saying_what_is_kept(folder), open_workers(specification, pool, stop_requested) as workers:
+
+        def of_many(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            values = np.array(workers.map(workers.log_likelihood, list(points)), dtype=np.float64)
+            if progress is not None:
+                progress(workers.counts.total, "")
+            return values
+
+        result = sample_emulated(
+            of_many, specification.prior, precision=precision, min_ess=min_ess, max_calls=max_calls, seed=seed
+        )
+    return replace(result, overhead_seconds=nested.overhead_seconds(workers, begin))
+
+
+def _neuralike(
+    specification: Specification,
+    how: nested.Settings,
+    settings: NeuralikeConfig,
+    pool: int | MapExecutor | None,
+    seed: int,
+    progress: nested.ProgressReport | None,
+    stop_requested: Callable[[], bool] | None,
+) -> NeuralikeResult:
     try:
-        with open_workers(specification, pool, stop_requested) as workers:
-
-            def of_many(points: NDArray[np.float64]) -> NDArray[np.float64]:
-                values = np.array(workers.map(workers.log_likelihood, list(points)), dtype=np.float64)
-                if progress is not None:
-                    progress(workers.counts.total, "")
-                return values
-
-            result = sample_emulated(
-                of_many, specification.prior, precision=precision, min_ess=min_ess, max_calls=max_calls, seed=seed
-            )
-            used = workers.counts.seconds / workers.processes
-    except InterruptedRunError as error:
-        folder = specification.log_folder
-        kept = f"all evaluations are in {folder}; continue with resume=True" if folder else "nothing was kept"
-        raise InterruptedRunError(f"sampling stopped on request; {kept}") from error
-    return replace(result, overhead_seconds=time.perf_counter() - begin - used)
+        from astropipe.inference.neuralike.run import sample_neuralike
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f"method 'neuralike' needs {error.name}; install it with pip install 'astropipe[inference]'"
+        ) from error
+    begin = time.perf_counter()
+    with nested.workers_for_dynesty(specification, how, pool, stop_requested) as workers:
+        result = sample_neuralike(
+            workers,
+            specification.prior,
+            how,
+            settings,
+            seed=seed,
+            progress=progress,
+            stop_requested=stop_requested,
+        )
+    return replace(result, overhead_seconds=nested.overhead_seconds(workers, begin))

@@ -12,6 +12,7 @@ from astropipe.artifacts import Provenance, create_artifact
 from astropipe.config.inference import EvaluateConfig, SampleConfig
 from astropipe.inference.comparison import compare
 from astropipe.inference.emulated import EmulatedResult
+from astropipe.inference.neuralike import NeuralikeResult
 from astropipe.inference.posterior import write_posterior
 from astropipe.inference.problems import Problem, problem
 from astropipe.inference.results import NestedResult
@@ -28,6 +29,7 @@ _POOL_PAYS_ABOVE_S = 1e-3
 METHOD_CITATIONS = {
     "exact": ("Skilling2006", "Speagle2020", "dynesty"),
     "emulated": ("HansenHurwitz1943", "OwenZhou2000", "RasmussenWilliams2006", "DelMoral2006"),
+    "neuralike": ("GomezVargas2024", "GomezVargas2023", "Graff2012", "Skilling2006", "Speagle2020", "dynesty", "deap"),
 }
 
 
@@ -77,12 +79,24 @@ def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run)
         begin_anew(checkpoint, error)
         result = _sample(chosen, checkpoint, config, run)
     title = chosen.title if config.label is None else f"{config.label}: {chosen.title}"
+    if result.approximate:
+        title = f"{title} ({result.method}, approximate)"
     with create_artifact(output, "posterior", title=title, provenance=provenance) as artifact:
         write_posterior(artifact, chosen, result, stream(run.seed, "inference.draws"))
     run.discard_checkpoint(output)
     end = "" if result.converged else f"; NOT CONVERGED: {'; '.join(result.diagnostics.reasons)}"
     remark = f"; {result.remark}" if result.remark else ""
-    return f"ln Z = {result.logz:.3f} +- {result.logz_err:.3f}, {result.n_true_calls} likelihood calls{remark}{end}"
+    calls = f"{result.n_true_calls} likelihood calls"
+    if isinstance(result, NeuralikeResult):
+        calls = f"{calls} and {result.n_emulated_calls} of a network; APPROXIMATE, {_history(result)}"
+    return f"ln Z = {result.logz:.3f} +- {result.logz_err:.3f}, {calls}{remark}{end}"
+
+
+def _history(result: NeuralikeResult) -> str:
+    return (
+        f"{result.emulated_weight:.0%} of the posterior is the network's, trained {len(result.trainings)} times, "
+        f"accepted {result.n_accepted}, switched off {result.n_switched_off}"
+    )
 
 
 def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -> NestedResult | EmulatedResult:
@@ -100,6 +114,7 @@ def _sample(chosen: Problem, checkpoint: Path, config: SampleConfig, run: Run) -
             min_ess=config.min_ess,
             max_calls=config.max_calls,
             fallback=config.fallback,
+            neuralike=config.neuralike,
             vectorized=True,
             pool=run.threads if run.threads > 1 and _pool_wanted(config, chosen) else None,
             checkpoint=checkpoint,
