@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from astropipe.inference.neuralike import NeuralikeResult
     from astropipe.inference.priors import Prior
     from astropipe.inference.problems import Problem, problem, problem_names
+    from astropipe.inference.problems.external import ExternalLikelihood
     from astropipe.inference.results import NestedResult, PosteriorResult
     from astropipe.inference.sampling import sample
 
@@ -22,6 +23,7 @@ _HOMES = {
     "NestedResult": "results",
     "PosteriorResult": "results",
     "NeuralikeResult": "neuralike",
+    "ExternalLikelihood": "problems.external",
     "Prior": "priors",
     "Problem": "problems",
     "problem": "problems",
@@ -31,6 +33,7 @@ _HOMES = {
 
 __all__ = [
     "EmulatedResult",
+    "ExternalLikelihood",
     "NestedResult",
     "NeuralikeResult",
     "PosteriorResult",
