@@ -129,7 +129,9 @@ def gpry(target: Target, seed: int, **settings: Any) -> Found:
     """Run GPry [El Gammal et al. 2023, JCAP 10, 021]; the error is that of sampling its emulator, as it says."""
     from gpry import Runner
 
-    runner = Runner(target.one, target.prior.bounds.tolist(), seed=seed, verbose=1, **settings)
+    # By default it gives up where few points of the prior have a likelihood that it can use; this is its own advice.
+    options = {"max_initial": 10_000, "max_total": 12_000}
+    runner = Runner(target.one, target.prior.bounds.tolist(), seed=seed, verbose=1, options=options, **settings)
     runner.run()
     if runner.last_mc_samples(copy=False) is None:
         runner.generate_mc_sample()
@@ -264,7 +266,7 @@ CONTESTANTS = (
     ),
     Contestant(
         "GPry",
-        "default; its emulator sampled with UltraNest (as without PolyChord), which it cannot seed; ln L = −inf",
+        "as many first points as it needs; its emulator sampled with UltraNest (without PolyChord), not seeded; ln L = −inf",
         gpry,
         "gpry",
         "gpry",
