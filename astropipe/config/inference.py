@@ -13,7 +13,9 @@ class SampleConfig(Section):
     """Settings of ``astropipe inference sample``: which problem, how precisely."""
 
     problem: str = Field(
-        "lcdm-desi-dr2", description="name of a registered problem, or cosmology to compose one by options"
+        "lcdm-desi-dr2",
+        description="name of a registered problem, cosmology to compose one by options, or path/to/file.py:function for "
+        "one of your own",
     )
     options: dict[str, Any] = Field(
         {}, description="options of the problem; of cosmology: model, data (a list) and priors (a mapping)"

@@ -7,13 +7,16 @@ kind            columns                                           rows
 ==============  ================================================  =============================================
 chronometers    z, hubble [km/s/Mpc], sigma                       H(z) of differential galaxy ages
 bao             z, quantity, value                                quantity ``DM/r_d``, ``DH/r_d`` or ``DV/r_d``
-supernovae      z, magnitude [mag], sigma                         magnitudes or moduli, zero point arbitrary
+supernovae      z, magnitude [mag], sigma; may z_heliocentric     magnitudes or moduli, zero point arbitrary
 cmb             quantity, value, sigma                            see `CMB_QUANTITIES`
 ==============  ================================================  =============================================
 
 The covariance is diag(sigma²), plus the pairs listed in the file that the metadata name as ``covariance``
 (columns row, column, covariance), plus for chronometers the errors that share stellar physics, from the table
 named as ``systematics``. At least one of the first two must be there.
+
+Two compilations of supernovae are too large to ship and are read from an installed package, see
+`astropipe.inference.releases`.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from astropipe.inference.covariances import (
     shared_systematics,
     table_column,
 )
+from astropipe.inference.releases import RELEASES
 from astropipe.runtime.errors import InputError, UsageError
 from astropipe.runtime.shipped import data_file
 
@@ -64,6 +68,11 @@ class Dataset:
         Keys of the papers to cite.
     sources
         Files that were read.
+    z_heliocentric
+        Redshifts of supernovae in the frame of the Sun, which dims and delays their light, shape [m]; None if `z`
+        stands for them too.
+    calibrator
+        Distance moduli of supernovae in hosts with Cepheids in mag, NaN for the others, shape [m]; None without any.
     """
 
     name: str
@@ -75,6 +84,8 @@ class Dataset:
     quantity: tuple[str, ...]
     citations: tuple[str, ...]
     sources: tuple[Path, ...]
+    z_heliocentric: Array | None = None
+    calibrator: Array | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -118,26 +129,52 @@ SHIPPED: Mapping[str, Shipped] = {
     "planck-pr4": Shipped("planck-pr4/acoustic.ecsv"),
 }
 
+NAMES = (*SHIPPED, *RELEASES)
+"""Names of data sets that configurations use."""
+
 
 def dataset(name: str | Path) -> Dataset:
-    """Return the shipped data set of this name, or read the ECSV file at this path.
+    """Return the data set of this name, shipped or of a release, or read the ECSV file at this path.
 
     Raises
     ------
     UsageError
-        If it is neither the name of a shipped data set nor a path that ends in ``.ecsv``.
+        If it is neither the name of a data set nor a path that ends in ``.ecsv``.
+    MissingDependencyError
+        If the data set is a release of an installed package, which is absent.
     InputError
         If the file cannot be used, see `read_dataset`.
     """
     shipped = SHIPPED.get(str(name))
     if shipped is not None:
         return read_dataset(data_file(shipped.file), name=str(name), references=shipped.references)
+    if str(name) in RELEASES:
+        return _released(str(name))
     if Path(name).suffix == ".ecsv":
         return read_dataset(Path(name))
-    near = difflib.get_close_matches(str(name), SHIPPED, n=1)
+    near = difflib.get_close_matches(str(name), NAMES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
-        f"no data set is called {str(name)!r}; {hint}shipped are {', '.join(SHIPPED)}; your own must be an .ecsv file"
+        f"no data set is called {str(name)!r}; {hint}the names are {', '.join(NAMES)}; your own must be an .ecsv file"
+    )
+
+
+def _released(name: str) -> Dataset:
+    release = RELEASES[name]
+    sources = release.paths()
+    rows = release.read(*sources)
+    return Dataset(
+        name=name,
+        kind="supernovae",
+        title=release.title,
+        z=rows.z,
+        value=rows.magnitude,
+        covariance=rows.covariance,
+        quantity=(),
+        citations=release.citations,
+        sources=sources,
+        z_heliocentric=rows.z_heliocentric,
+        calibrator=rows.calibrator,
     )
 
 
@@ -183,6 +220,7 @@ def read_dataset(path: Path, name: str | None = None, references: tuple[str, ...
         quantity=_quantities(table, layout, path),
         citations=tuple(str(key) for key in meta.get("citations", ())),
         sources=(path, *companions),
+        z_heliocentric=_heliocentric(table, path),
     )
 
 
@@ -213,6 +251,12 @@ def _redshifts(table: Table, path: Path) -> Array:
     if bad.size:
         raise InputError(f"{path}: row {bad[0]} has z = {z[bad[0]]:g}; redshifts must be > 0")
     return z
+
+
+def _heliocentric(table: Table, path: Path) -> Array | None:
+    if "z_heliocentric" not in table.colnames:
+        return None
+    return column_values(table, "z_heliocentric", u.dimensionless_unscaled, path)
 
 
 def _quantities(table: Table, layout: Layout, path: Path) -> tuple[str, ...]:
