@@ -14,8 +14,8 @@ class SampleConfig(Section):
 
     problem: str = Field(
         "lcdm-desi-dr2",
-        description="name of a registered problem, cosmology to compose one by options, or path/to/file.py:function for "
-        "one of your own",
+        description="name of a registered problem, cosmology to compose one by options, or path/to/file.py:function "
+        "for one of your own",
     )
     options: dict[str, Any] = Field(
         {}, description="options of the problem; of cosmology: model, data (a list) and priors (a mapping)"

@@ -9,6 +9,8 @@ chronometers    z, hubble [km/s/Mpc], sigma                       H(z) of differ
 bao             z, quantity, value                                quantity ``DM/r_d``, ``DH/r_d`` or ``DV/r_d``
 supernovae      z, magnitude [mag], sigma; may z_heliocentric     magnitudes or moduli, zero point arbitrary
 cmb             quantity, value, sigma                            see `CMB_QUANTITIES`
+growth          z, f_sigma8, sigma                                f σ8 from redshift-space distortions
+sirens          z, luminosity_distance [Mpc], sigma               gravitational-wave distances with host redshifts
 ==============  ================================================  =============================================
 
 The covariance is diag(sigma²), plus the pairs listed in the file that the metadata name as ``covariance``
@@ -106,6 +108,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "bao": Layout("value", u.dimensionless_unscaled, quantities=BAO_QUANTITIES),
     "supernovae": Layout("magnitude", u.mag),
     "cmb": Layout("value", u.dimensionless_unscaled, redshift=False, quantities=CMB_QUANTITIES),
+    "growth": Layout("f_sigma8", u.dimensionless_unscaled),
+    "sirens": Layout("luminosity_distance", u.Mpc),
 }
 
 
@@ -124,6 +128,7 @@ SHIPPED: Mapping[str, Shipped] = {
     "desi-dr1": Shipped("desi-dr1/bao.ecsv"),
     "desi-dr2": Shipped("desi-dr2/bao.ecsv"),
     "pantheon-40": Shipped("pantheon-40/supernovae.ecsv"),
+    "sdss-growth": Shipped("sdss-growth/growth.ecsv"),
     "union3": Shipped("union3/supernovae.ecsv"),
     "planck-2018": Shipped("planck-2018/distance-priors.ecsv"),
     "planck-pr4": Shipped("planck-pr4/acoustic.ecsv"),

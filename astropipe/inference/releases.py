@@ -138,7 +138,7 @@ def _des_dovekie(table: Path, precision: Path) -> Compilation:
         z=np.asarray(rows["zHD"], dtype=np.float64),
         z_heliocentric=np.asarray(rows["zHEL"], dtype=np.float64),
         magnitude=np.asarray(rows["MU"], dtype=np.float64),
-        covariance=np.linalg.inv(inverse),
+        covariance=np.asarray(np.linalg.inv(inverse), dtype=np.float64),
     )
 
 

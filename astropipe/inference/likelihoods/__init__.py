@@ -9,6 +9,8 @@ from astropipe.inference.likelihoods.bao import BaryonAcousticOscillations
 from astropipe.inference.likelihoods.chronometers import Chronometers
 from astropipe.inference.likelihoods.cmb import CompressedCmb
 from astropipe.inference.likelihoods.gaussian import DataLikelihood
+from astropipe.inference.likelihoods.growth import Growth
+from astropipe.inference.likelihoods.sirens import Sirens
 from astropipe.inference.likelihoods.supernovae import supernovae
 
 KINDS: Mapping[str, Callable[[Dataset], DataLikelihood]] = {
@@ -16,6 +18,8 @@ KINDS: Mapping[str, Callable[[Dataset], DataLikelihood]] = {
     "bao": BaryonAcousticOscillations,
     "supernovae": supernovae,
     "cmb": CompressedCmb,
+    "growth": Growth,
+    "sirens": Sirens,
 }
 """What turns a data set of each kind into its likelihood."""
 

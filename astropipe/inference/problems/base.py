@@ -125,7 +125,8 @@ def problem(name: str, /, **options: object) -> Problem:
     if factory is None:
         near = difflib.get_close_matches(name, _FACTORIES, n=3, cutoff=0.4) or problem_names()
         raise UsageError(
-            f"no problem is called {name!r}; did you mean {', '.join(near)}? One of your own is path/to/file.py:function"
+            f"no problem is called {name!r}; did you mean {', '.join(near)}? "
+            "One of your own is path/to/file.py:function"
         )
     check_options(name, factory, options)
     return factory(**options)

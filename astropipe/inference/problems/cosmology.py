@@ -88,10 +88,11 @@ DEFAULT_PRIORS: Mapping[str, Distribution] = {
     "omega_b_h2": Uniform(0.005, 0.1),
     "r_d": Uniform(120.0, 180.0),
     "h_rd": Uniform(10.0, 1000.0),
+    "sigma8": Uniform(0.5, 1.0),
 }
 """All parameters in their order, with the priors that evidences refer to unless others are given.
 
-Those of DESI 2025 (arXiv:2503.14738) for omega_m, w0, wa, omega_b_h2 and h_rd; of SimpleMC for omega_k and wb.
+Those of DESI 2025 (arXiv:2503.14738) for omega_m, w0, wa, omega_b_h2 and h_rd; of SimpleMC for omega_k, wb and sigma8.
 """
 
 LATEX = {
@@ -104,6 +105,7 @@ LATEX = {
     "omega_b_h2": r"\Omega_\mathrm{b} h^2",
     "r_d": r"r_\mathrm{d}",
     "h_rd": r"h r_\mathrm{d}",
+    "sigma8": r"\sigma_8",
     "omega_m_h2": r"\Omega_\mathrm{m} h^2",
 }
 UNITS = {"h0": "km / (s Mpc)", "r_d": "Mpc", "h_rd": "Mpc"}
@@ -264,6 +266,7 @@ _PUBLISHED: Mapping[str, _Published] = {
     "lcdm-chronometers-32": _Published("lcdm", ("chronometers-32",)),
     "lcdm-pantheon-40": _Published("lcdm", ("pantheon-40",)),
     "lcdm-union3": _Published("lcdm", ("union3",)),
+    "lcdm-sdss-growth": _Published("lcdm", ("sdss-growth",)),
     "lcdm-pantheon-plus": _Published("lcdm", ("pantheon-plus",)),
     "lcdm-pantheon-plus-sh0es": _Published("lcdm", ("pantheon-plus-sh0es",)),
     "lcdm-des-dovekie": _Published("lcdm", ("des-dovekie",)),
