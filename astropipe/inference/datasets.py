@@ -10,15 +10,16 @@ bao             z, quantity, value                                quantity ``DM/
 supernovae      z, magnitude [mag], sigma; may z_heliocentric     magnitudes or moduli, zero point arbitrary
 cmb             quantity, value, sigma                            see `CMB_QUANTITIES`
 growth          z, f_sigma8, sigma                                f σ8 from redshift-space distortions
-sirens          z, luminosity_distance [Mpc], sigma               gravitational-wave distances with host redshifts
+sirens          z, luminosity_distance [Mpc], sigma               distances of mergers with redshifts of their hosts
 ==============  ================================================  =============================================
 
 The covariance is diag(sigma²), plus the pairs listed in the file that the metadata name as ``covariance``
 (columns row, column, covariance), plus for chronometers the errors that share stellar physics, from the table
 named as ``systematics``. At least one of the first two must be there.
 
-Two compilations of supernovae are too large to ship and are read from an installed package, see
-`astropipe.inference.releases`.
+Beside these files there are the compilations of supernovae that are too large to ship and are read from an installed
+package (`astropipe.inference.releases`), and bright sirens: the artifacts of ``astropipe inference simulate``, and
+``mock-sirens``, what that verb makes by default with seed 0.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
+from astropipe.artifacts import open_artifact
+from astropipe.config.inference import SimulateConfig
 from astropipe.inference.covariances import (
     check_positive_definite,
     column_values,
@@ -41,6 +44,7 @@ from astropipe.inference.covariances import (
     table_column,
 )
 from astropipe.inference.releases import RELEASES
+from astropipe.inference.sirens.survey import CITATIONS, survey
 from astropipe.runtime.errors import InputError, UsageError
 from astropipe.runtime.shipped import data_file
 
@@ -63,7 +67,8 @@ class Dataset:
     value
         Measurements in the units of the layout, shape [m].
     covariance
-        Their covariance, shape [m, m], positive definite.
+        Their covariance, shape [m, m], positive definite; or of sirens, which are many and independent, their
+        variances, shape [m].
     quantity
         What each row measures; empty where all rows measure the same.
     citations
@@ -95,11 +100,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns of one kind of data set: the measurement with its unit, and what else must be there."""
+    """Columns of one kind of data set: the measurement with its unit, what else must be there, and may not."""
 
     value: str
     unit: u.UnitBase
     redshift: bool = True
+    independent: bool = False
     quantities: tuple[str, ...] = ()
 
 
@@ -109,7 +115,7 @@ LAYOUTS: Mapping[str, Layout] = {
     "supernovae": Layout("magnitude", u.mag),
     "cmb": Layout("value", u.dimensionless_unscaled, redshift=False, quantities=CMB_QUANTITIES),
     "growth": Layout("f_sigma8", u.dimensionless_unscaled),
-    "sirens": Layout("luminosity_distance", u.Mpc),
+    "sirens": Layout("luminosity_distance", u.Mpc, independent=True),
 }
 
 
@@ -134,33 +140,57 @@ SHIPPED: Mapping[str, Shipped] = {
     "planck-pr4": Shipped("planck-pr4/acoustic.ecsv"),
 }
 
-NAMES = (*SHIPPED, *RELEASES)
+MOCK_SIRENS = "mock-sirens"
+
+NAMES = (*SHIPPED, *RELEASES, MOCK_SIRENS)
 """Names of data sets that configurations use."""
 
 
 def dataset(name: str | Path) -> Dataset:
-    """Return the data set of this name, shipped or of a release, or read the ECSV file at this path.
+    """Return the data set of this name, or read the ECSV file or ``sirens`` artifact at this path.
 
     Raises
     ------
     UsageError
-        If it is neither the name of a data set nor a path that ends in ``.ecsv``.
+        If it is neither the name of a data set nor a path that ends in ``.ecsv`` or ``.h5``.
     MissingDependencyError
         If the data set is a release of an installed package, which is absent.
     InputError
         If the file cannot be used, see `read_dataset`.
+    ArtifactError
+        If the artifact is damaged or of another kind.
     """
     shipped = SHIPPED.get(str(name))
     if shipped is not None:
         return read_dataset(data_file(shipped.file), name=str(name), references=shipped.references)
     if str(name) in RELEASES:
         return _released(str(name))
+    if str(name) == MOCK_SIRENS:
+        return _sirens(survey(SimulateConfig(), seed=0).table(), MOCK_SIRENS)
+    if Path(name).suffix == ".h5":
+        with open_artifact(name, "sirens") as artifact:
+            return _sirens(artifact.table(), Path(name).stem, (Path(name),))
     if Path(name).suffix == ".ecsv":
         return read_dataset(Path(name))
     near = difflib.get_close_matches(str(name), NAMES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
-        f"no data set is called {str(name)!r}; {hint}the names are {', '.join(NAMES)}; your own must be an .ecsv file"
+        f"no data set is called {str(name)!r}; {hint}the names are {', '.join(NAMES)}; your own must be an "
+        ".ecsv file, or the .h5 file of simulated sirens"
+    )
+
+
+def _sirens(table: QTable, name: str, sources: tuple[Path, ...] = ()) -> Dataset:
+    return Dataset(
+        name=name,
+        kind="sirens",
+        title=f"{len(table)} simulated bright sirens",
+        z=np.asarray(table["z"]),
+        value=table["luminosity_distance"].to_value(u.Mpc),
+        covariance=table["sigma"].to_value(u.Mpc) ** 2,
+        quantity=(),
+        citations=CITATIONS,
+        sources=sources,
     )
 
 
@@ -275,15 +305,13 @@ def _quantities(table: Table, layout: Layout, path: Path) -> tuple[str, ...]:
 
 
 def _covariance(table: Table, layout: Layout, z: Array, value: Array, path: Path) -> tuple[Array, tuple[Path, ...]]:
-    """Return the total covariance [m, m] and the companion files that were read for it."""
+    """Return the total covariance [m, m], or the variances [m], and the companion files that were read for it."""
+    if layout.independent:
+        return _errors(table, layout, path) ** 2, ()
     total = np.zeros((len(value), len(value)))
     companions: list[Path] = []
     if "sigma" in table.colnames:
-        sigma = column_values(table, "sigma", layout.unit, path)
-        bad = np.flatnonzero(sigma <= 0.0)
-        if bad.size:
-            raise InputError(f"{path}: row {bad[0]} has sigma = {sigma[bad[0]]:g}; standard errors must be > 0")
-        total += np.diag(sigma**2)
+        total += np.diag(_errors(table, layout, path) ** 2)
     elif "covariance" not in table.meta:
         raise InputError(
             f"{path}: no errors; add a column 'sigma', or name a table of covariances as 'covariance' in the metadata"
@@ -297,3 +325,11 @@ def _covariance(table: Table, layout: Layout, z: Array, value: Array, path: Path
         total += shared_systematics(_read(companions[-1]), z, value, correlated, companions[-1])
     check_positive_definite(total, path)
     return total, tuple(companions)
+
+
+def _errors(table: Table, layout: Layout, path: Path) -> Array:
+    sigma = column_values(table, "sigma", layout.unit, path)
+    bad = np.flatnonzero(sigma <= 0.0)
+    if bad.size:
+        raise InputError(f"{path}: row {bad[0]} has sigma = {sigma[bad[0]]:g}; standard errors must be > 0")
+    return sigma

@@ -266,6 +266,8 @@ _PUBLISHED: Mapping[str, _Published] = {
     "lcdm-chronometers-32": _Published("lcdm", ("chronometers-32",)),
     "lcdm-pantheon-40": _Published("lcdm", ("pantheon-40",)),
     "lcdm-union3": _Published("lcdm", ("union3",)),
+    "lcdm-sirens": _Published("lcdm", ("mock-sirens",)),
+    "w0wawb-sirens": _Published("w0wawbcdm", ("mock-sirens",)),
     "lcdm-sdss-growth": _Published("lcdm", ("sdss-growth",)),
     "lcdm-pantheon-plus": _Published("lcdm", ("pantheon-plus",)),
     "lcdm-pantheon-plus-sh0es": _Published("lcdm", ("pantheon-plus-sh0es",)),
