@@ -19,6 +19,7 @@ likelihood of the measured distances at the redshifts found is therefore exact f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy import units as u
@@ -135,7 +136,7 @@ def distance_error(
     return np.asarray(distance * np.sqrt(instrument**2 + lensing**2 + motion**2))
 
 
-def _found(config: SimulateConfig, universe: Cosmology, kind: str, rng: np.random.Generator) -> dict[str, NDArray]:
+def _found(config: SimulateConfig, universe: Cosmology, kind: str, rng: np.random.Generator) -> dict[str, NDArray[Any]]:
     """Draw all mergers of a kind and return redshift, ρ, kind and light of those found."""
     limit = max(config.burst_redshift, config.kilonova_redshift)
     grid = np.linspace(0.0, limit, 1000)
@@ -148,7 +149,11 @@ def _found(config: SimulateConfig, universe: Cosmology, kind: str, rng: np.rando
     seen = light != ""
     z, light, cos_inclination = z[seen], light[seen], cos_inclination[seen]
     second = rng.uniform(*NEUTRON_STAR, len(z))
-    first = rng.uniform(*NEUTRON_STAR, len(z)) if kind == "BNS" else np.exp(rng.uniform(*np.log(BLACK_HOLE), len(z)))
+    first = (
+        rng.uniform(*NEUTRON_STAR, len(z))
+        if kind == "BNS"
+        else BLACK_HOLE[0] * (BLACK_HOLE[1] / BLACK_HOLE[0]) ** rng.uniform(size=len(z))
+    )
     snr = signal_to_noise((first, second), z, _distances(universe, z), cos_inclination, rng)
     heard = snr >= config.snr_threshold
     kinds = np.full(np.count_nonzero(heard), kind)
