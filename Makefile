@@ -17,11 +17,13 @@ unexport PYTHONPATH
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# One environment for everything, made once; again only when the requirements change.
+# One environment for everything, made once; again only when the requirements change. cosmofit brings the data of supernovae
+# and none of its code is used; where it cannot be had, the tests that need it are skipped.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "astropipe needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[nbody,training,spectra,morphology,inference,workflow,dev]'
+	-$(BIN)/python -m pip install --quiet --no-deps --constraint constraints.txt cosmofit
 	@touch $@
 
 catalogs: $(READY) ## run the workflow: catalogs, figures and the report, by default into results/

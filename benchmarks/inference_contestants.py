@@ -266,7 +266,7 @@ CONTESTANTS = (
     ),
     Contestant(
         "GPry",
-        "as many first points as it needs; its emulator sampled with UltraNest (without PolyChord), not seeded; ln L = −inf",
+        "as many first points as it needs; its emulator sampled with UltraNest, which it cannot seed; ln L = −inf",
         gpry,
         "gpry",
         "gpry",

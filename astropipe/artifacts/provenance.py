@@ -265,14 +265,20 @@ class Provenance:
 
 
 def _without_folders(value: Any, files: Sequence[Path]) -> Any:
-    """Return settings in which each path of one of the files is its name: what a file holds, its record says."""
+    """Return settings in which each path of one of the files is its name: what a file holds, its record says.
+
+    A text may name a part of a file after a colon, as in ``path/to/file.py:function``.
+    """
     if isinstance(value, Mapping):
         return {key: _without_folders(one, files) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_without_folders(one, files) for one in value]
-    if isinstance(value, str | Path) and any(Path(value).name == file.name for file in files):
-        path = Path(value)
-        return path.name if path.resolve() in {file.resolve() for file in files} else str(value)
+    if isinstance(value, str | Path):
+        whole, *part = str(value).split(":", maxsplit=1)
+        path = Path(whole)
+        if any(path.name == file.name for file in files):
+            known = path.resolve() in {file.resolve() for file in files}
+            return ":".join([path.name, *part]) if known else str(value)
     return value
 
 

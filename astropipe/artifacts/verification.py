@@ -16,7 +16,7 @@ from astropipe.artifacts.provenance import InputRecord, Provenance, provenance_s
 from astropipe.artifacts.reader import check, open_unchecked, reading
 from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError
-from astropipe.runtime.shipped import data_folder, picture_folder, weights_folder
+from astropipe.runtime.shipped import data_folder, picture_folder, supernova_folder, weights_folder
 
 # Inputs lie beside an artifact, in a sister folder, or not far below: a whole disk is never searched.
 _SEARCH_DEPTH = 2
@@ -131,8 +131,8 @@ class Library:
     def __init__(self, files: Iterable[Path] = (), folders: Iterable[Path] = ()) -> None:
         self._artifacts: dict[str, Path] = {}
         self._others: dict[str, list[Path]] = {}
-        pictures = picture_folder()
-        self._folders = [data_folder(), weights_folder(), *folders, *([] if pictures is None else [pictures])]
+        packages = [folder for folder in (picture_folder(), supernova_folder()) if folder is not None]
+        self._folders = [data_folder(), weights_folder(), *folders, *packages]
         for path in files:
             self._add(path)
 

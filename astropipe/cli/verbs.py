@@ -135,6 +135,7 @@ VERBS = (
         "many",
         "metrics",
     ),
+    Verb("inference", "simulate", "Simulate a survey of bright standard sirens.", (), "none", "sirens"),
     Verb("inference", "sample", "Sample the posterior of a problem by nested sampling.", (), "none", "posterior"),
     Verb(
         "inference",

@@ -10,15 +10,9 @@ With x = ln(1 + z) the Friedmann equation reads
 where ω_r(x) holds photons and all neutrinos, and ω_ν is the part of it that is massive today: Ω_m counts
 that part, as in the papers of DESI and Planck. Ω_de closes the sum to one at x = 0.
 
-Dark energy has w(a) = w0 + wa (1 − a) + wb (1 − a)²: the CPL form (Chevallier and Polarski 2001; Linder 2003)
-with a third parameter, the extension that Afroz and Mukherjee (arXiv:2412.12285) constrain. Integrating
-3 [1 + w] dln a from a to 1, with y = 1 − a, gives in closed form
-
-.. math::
-
-    \ln f = 3 \left[ (1 + w_0) x + w_a (x - y) + w_b (x - y - y^2 / 2) \right].
-
-This module derives the quadratic form itself; that paper's own formula may be arranged differently.
+Dark energy has w(a) = w0 + wa p(a) + wb q(a), with shapes p and q that can be chosen, see
+`astropipe.inference.dark_energy`; by default 1 − a and (1 − a)², the form of Chevallier, Polarski and Linder with
+one more term, and then f has closed form.
 """
 
 from __future__ import annotations
@@ -30,6 +24,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import constants
+
+from astropipe.inference.dark_energy import STANDARD, EquationOfState
 
 SPEED_OF_LIGHT = constants.c / 1e3
 """c in km/s."""
@@ -116,9 +112,11 @@ class Cosmology:
     omega_k
         Curvature; positive is open.
     w0, wa, wb
-        Equation of state of dark energy, see the module docstring.
+        Parameters of the equation of state of dark energy.
     radiation
         Photons and neutrinos, the same for all n.
+    dark_energy
+        The equation of state that `w0`, `wa` and `wb` belong to, the same for all n.
     """
 
     h0: NDArray[np.float64]
@@ -128,6 +126,7 @@ class Cosmology:
     wa: NDArray[np.float64]
     wb: NDArray[np.float64]
     radiation: Radiation = STANDARD_RADIATION
+    dark_energy: EquationOfState = STANDARD
 
     @property
     def h(self) -> NDArray[np.float64]:
@@ -160,7 +159,7 @@ class Cosmology:
         return replace(self, radiation=radiation)
 
 
-BACKGROUND_PARAMETERS = tuple(f.name for f in fields(Cosmology) if f.name != "radiation")
+BACKGROUND_PARAMETERS = tuple(f.name for f in fields(Cosmology) if f.name not in ("radiation", "dark_energy"))
 """Names that `cosmology` takes; an absent one is flat, and a cosmological constant."""
 
 
@@ -173,12 +172,13 @@ def cosmology(
     wa: ArrayLike = 0.0,
     wb: ArrayLike = 0.0,
     radiation: Radiation = STANDARD_RADIATION,
+    dark_energy: EquationOfState = STANDARD,
 ) -> Cosmology:
     """Return the `Cosmology` of numbers or arrays [n], broadcast against each other."""
     given = (h0, omega_m, omega_k, w0, wa, wb)
     arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in given))
     columns = {name: array[:, None] for name, array in zip(BACKGROUND_PARAMETERS, arrays, strict=True)}
-    return Cosmology(**columns, radiation=radiation)
+    return Cosmology(**columns, radiation=radiation, dark_energy=dark_energy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,16 +204,15 @@ class Epochs:
     terms: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 
 
-def epochs(x: NDArray[np.float64], radiation: Radiation) -> Epochs:
-    """Return the `Epochs` of x = ln(1 + z) for the given radiation."""
+def epochs(x: NDArray[np.float64], radiation: Radiation, dark_energy: EquationOfState) -> Epochs:
+    """Return the `Epochs` of x = ln(1 + z) for the given radiation and equation of state."""
     matter = np.exp(3.0 * x)
-    y = -np.expm1(-x)
     return Epochs(
         x=x,
         matter=matter,
         curvature=np.exp(2.0 * x),
         relativistic=radiation.density(x) - radiation.massive_today * matter,
-        terms=(3.0 * x, 3.0 * (x - y), 3.0 * (x - y - 0.5 * y**2)),
+        terms=dark_energy.integrals(x),
     )
 
 

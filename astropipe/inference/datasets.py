@@ -7,13 +7,19 @@ kind            columns                                           rows
 ==============  ================================================  =============================================
 chronometers    z, hubble [km/s/Mpc], sigma                       H(z) of differential galaxy ages
 bao             z, quantity, value                                quantity ``DM/r_d``, ``DH/r_d`` or ``DV/r_d``
-supernovae      z, magnitude [mag], sigma                         magnitudes or moduli, zero point arbitrary
+supernovae      z, magnitude [mag], sigma; may z_heliocentric     magnitudes or moduli, zero point arbitrary
 cmb             quantity, value, sigma                            see `CMB_QUANTITIES`
+growth          z, f_sigma8, sigma                                f σ8 from redshift-space distortions
+sirens          z, luminosity_distance [Mpc], sigma               distances of mergers with redshifts of their hosts
 ==============  ================================================  =============================================
 
 The covariance is diag(sigma²), plus the pairs listed in the file that the metadata name as ``covariance``
 (columns row, column, covariance), plus for chronometers the errors that share stellar physics, from the table
 named as ``systematics``. At least one of the first two must be there.
+
+Beside these files there are the compilations of supernovae that are too large to ship and are read from an installed
+package (`astropipe.inference.releases`), and bright sirens: the artifacts of ``astropipe inference simulate``, and
+``mock-sirens``, what that verb makes by default with seed 0.
 """
 
 from __future__ import annotations
@@ -25,9 +31,11 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Table
+from astropy.table import QTable, Table
 from numpy.typing import NDArray
 
+from astropipe.artifacts import open_artifact
+from astropipe.config.inference import SimulateConfig
 from astropipe.inference.covariances import (
     check_positive_definite,
     column_values,
@@ -35,6 +43,8 @@ from astropipe.inference.covariances import (
     shared_systematics,
     table_column,
 )
+from astropipe.inference.releases import RELEASES
+from astropipe.inference.sirens.survey import CITATIONS, survey
 from astropipe.runtime.errors import InputError, UsageError
 from astropipe.runtime.shipped import data_file
 
@@ -57,13 +67,19 @@ class Dataset:
     value
         Measurements in the units of the layout, shape [m].
     covariance
-        Their covariance, shape [m, m], positive definite.
+        Their covariance, shape [m, m], positive definite; or of sirens, which are many and independent, their
+        variances, shape [m].
     quantity
         What each row measures; empty where all rows measure the same.
     citations
         Keys of the papers to cite.
     sources
         Files that were read.
+    z_heliocentric
+        Redshifts of supernovae in the frame of the Sun, which dims and delays their light, shape [m]; None if `z`
+        stands for them too.
+    calibrator
+        Distance moduli of supernovae in hosts with Cepheids in mag, NaN for the others, shape [m]; None without any.
     """
 
     name: str
@@ -75,6 +91,8 @@ class Dataset:
     quantity: tuple[str, ...]
     citations: tuple[str, ...]
     sources: tuple[Path, ...]
+    z_heliocentric: Array | None = None
+    calibrator: Array | None = None
 
     def __len__(self) -> int:
         return len(self.value)
@@ -82,11 +100,12 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Layout:
-    """Columns of one kind of data set: the measurement with its unit, and what else must be there."""
+    """Columns of one kind of data set: the measurement with its unit, what else must be there, and may not."""
 
     value: str
     unit: u.UnitBase
     redshift: bool = True
+    independent: bool = False
     quantities: tuple[str, ...] = ()
 
 
@@ -95,6 +114,8 @@ LAYOUTS: Mapping[str, Layout] = {
     "bao": Layout("value", u.dimensionless_unscaled, quantities=BAO_QUANTITIES),
     "supernovae": Layout("magnitude", u.mag),
     "cmb": Layout("value", u.dimensionless_unscaled, redshift=False, quantities=CMB_QUANTITIES),
+    "growth": Layout("f_sigma8", u.dimensionless_unscaled),
+    "sirens": Layout("luminosity_distance", u.Mpc, independent=True),
 }
 
 
@@ -113,31 +134,82 @@ SHIPPED: Mapping[str, Shipped] = {
     "desi-dr1": Shipped("desi-dr1/bao.ecsv"),
     "desi-dr2": Shipped("desi-dr2/bao.ecsv"),
     "pantheon-40": Shipped("pantheon-40/supernovae.ecsv"),
+    "sdss-growth": Shipped("sdss-growth/growth.ecsv"),
     "union3": Shipped("union3/supernovae.ecsv"),
     "planck-2018": Shipped("planck-2018/distance-priors.ecsv"),
     "planck-pr4": Shipped("planck-pr4/acoustic.ecsv"),
 }
 
+MOCK_SIRENS = "mock-sirens"
+
+NAMES = (*SHIPPED, *RELEASES, MOCK_SIRENS)
+"""Names of data sets that configurations use."""
+
 
 def dataset(name: str | Path) -> Dataset:
-    """Return the shipped data set of this name, or read the ECSV file at this path.
+    """Return the data set of this name, or read the ECSV file or ``sirens`` artifact at this path.
 
     Raises
     ------
     UsageError
-        If it is neither the name of a shipped data set nor a path that ends in ``.ecsv``.
+        If it is neither the name of a data set nor a path that ends in ``.ecsv`` or ``.h5``.
+    MissingDependencyError
+        If the data set is a release of an installed package, which is absent.
     InputError
         If the file cannot be used, see `read_dataset`.
+    ArtifactError
+        If the artifact is damaged or of another kind.
     """
     shipped = SHIPPED.get(str(name))
     if shipped is not None:
         return read_dataset(data_file(shipped.file), name=str(name), references=shipped.references)
+    if str(name) in RELEASES:
+        return _released(str(name))
+    if str(name) == MOCK_SIRENS:
+        return _sirens(survey(SimulateConfig(), seed=0).table(), MOCK_SIRENS)
+    if Path(name).suffix == ".h5":
+        with open_artifact(name, "sirens") as artifact:
+            return _sirens(artifact.table(), Path(name).stem, (Path(name),))
     if Path(name).suffix == ".ecsv":
         return read_dataset(Path(name))
-    near = difflib.get_close_matches(str(name), SHIPPED, n=1)
+    near = difflib.get_close_matches(str(name), NAMES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(
-        f"no data set is called {str(name)!r}; {hint}shipped are {', '.join(SHIPPED)}; your own must be an .ecsv file"
+        f"no data set is called {str(name)!r}; {hint}the names are {', '.join(NAMES)}; your own must be an "
+        ".ecsv file, or the .h5 file of simulated sirens"
+    )
+
+
+def _sirens(table: QTable, name: str, sources: tuple[Path, ...] = ()) -> Dataset:
+    return Dataset(
+        name=name,
+        kind="sirens",
+        title=f"{len(table)} simulated bright sirens",
+        z=np.asarray(table["z"]),
+        value=table["luminosity_distance"].to_value(u.Mpc),
+        covariance=table["sigma"].to_value(u.Mpc) ** 2,
+        quantity=(),
+        citations=CITATIONS,
+        sources=sources,
+    )
+
+
+def _released(name: str) -> Dataset:
+    release = RELEASES[name]
+    sources = release.paths()
+    rows = release.read(*sources)
+    return Dataset(
+        name=name,
+        kind="supernovae",
+        title=release.title,
+        z=rows.z,
+        value=rows.magnitude,
+        covariance=rows.covariance,
+        quantity=(),
+        citations=release.citations,
+        sources=sources,
+        z_heliocentric=rows.z_heliocentric,
+        calibrator=rows.calibrator,
     )
 
 
@@ -183,6 +255,7 @@ def read_dataset(path: Path, name: str | None = None, references: tuple[str, ...
         quantity=_quantities(table, layout, path),
         citations=tuple(str(key) for key in meta.get("citations", ())),
         sources=(path, *companions),
+        z_heliocentric=_heliocentric(table, path),
     )
 
 
@@ -215,6 +288,12 @@ def _redshifts(table: Table, path: Path) -> Array:
     return z
 
 
+def _heliocentric(table: Table, path: Path) -> Array | None:
+    if "z_heliocentric" not in table.colnames:
+        return None
+    return column_values(table, "z_heliocentric", u.dimensionless_unscaled, path)
+
+
 def _quantities(table: Table, layout: Layout, path: Path) -> tuple[str, ...]:
     if not layout.quantities:
         return ()
@@ -226,15 +305,13 @@ def _quantities(table: Table, layout: Layout, path: Path) -> tuple[str, ...]:
 
 
 def _covariance(table: Table, layout: Layout, z: Array, value: Array, path: Path) -> tuple[Array, tuple[Path, ...]]:
-    """Return the total covariance [m, m] and the companion files that were read for it."""
+    """Return the total covariance [m, m], or the variances [m], and the companion files that were read for it."""
+    if layout.independent:
+        return _errors(table, layout, path) ** 2, ()
     total = np.zeros((len(value), len(value)))
     companions: list[Path] = []
     if "sigma" in table.colnames:
-        sigma = column_values(table, "sigma", layout.unit, path)
-        bad = np.flatnonzero(sigma <= 0.0)
-        if bad.size:
-            raise InputError(f"{path}: row {bad[0]} has sigma = {sigma[bad[0]]:g}; standard errors must be > 0")
-        total += np.diag(sigma**2)
+        total += np.diag(_errors(table, layout, path) ** 2)
     elif "covariance" not in table.meta:
         raise InputError(
             f"{path}: no errors; add a column 'sigma', or name a table of covariances as 'covariance' in the metadata"
@@ -248,3 +325,11 @@ def _covariance(table: Table, layout: Layout, z: Array, value: Array, path: Path
         total += shared_systematics(_read(companions[-1]), z, value, correlated, companions[-1])
     check_positive_definite(total, path)
     return total, tuple(companions)
+
+
+def _errors(table: Table, layout: Layout, path: Path) -> Array:
+    sigma = column_values(table, "sigma", layout.unit, path)
+    bad = np.flatnonzero(sigma <= 0.0)
+    if bad.size:
+        raise InputError(f"{path}: row {bad[0]} has sigma = {sigma[bad[0]]:g}; standard errors must be > 0")
+    return sigma

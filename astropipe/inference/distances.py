@@ -25,6 +25,7 @@ from astropipe.inference.background import (
     epochs,
     expansion_squared,
 )
+from astropipe.inference.dark_energy import EquationOfState
 from astropipe.runtime.errors import InputError
 
 PANEL_WIDTH = 0.5
@@ -67,7 +68,7 @@ class Redshifts:
         n = len(universe.h0)
         if not len(self._nodes):
             return np.zeros((n, len(self)))
-        e2 = expansion_squared(universe, _epochs_of(self, universe.radiation, True))
+        e2 = expansion_squared(universe, _epochs_of(self, universe.radiation, universe.dark_energy, True))
         steps = np.add.reduceat(self._weights * inverse_root(e2), self._starts, axis=1)
         ends = np.concatenate([np.zeros((n, 1)), np.cumsum(steps, axis=1)], axis=1)
         at = ends[:, self._order]
@@ -75,12 +76,12 @@ class Redshifts:
 
     def expansion_squared(self, universe: Cosmology) -> NDArray[np.float64]:
         """Return E² at each redshift, shape [n, m]."""
-        return expansion_squared(universe, _epochs_of(self, universe.radiation, False))
+        return expansion_squared(universe, _epochs_of(self, universe.radiation, universe.dark_energy, False))
 
 
 @lru_cache(maxsize=256)
-def _epochs_of(redshifts: Redshifts, radiation: Radiation, nodes: bool) -> Epochs:
-    return epochs(redshifts._nodes if nodes else redshifts.x, radiation)
+def _epochs_of(redshifts: Redshifts, radiation: Radiation, dark_energy: EquationOfState, nodes: bool) -> Epochs:
+    return epochs(redshifts._nodes if nodes else redshifts.x, radiation, dark_energy)
 
 
 @lru_cache(maxsize=32)

@@ -66,7 +66,7 @@ def sound_horizon(universe: Cosmology, omega_b_h2: Array, z: Array) -> Array:
     t, weights = gauss_legendre(16)
     a = t / (1.0 + z[:, None])
     # (a² E)² is finite as a goes to 0, where E² alone diverges.
-    a4_e2 = a**4 * expansion_squared(universe, epochs(-np.log(a), universe.radiation))
+    a4_e2 = a**4 * expansion_squared(universe, epochs(-np.log(a), universe.radiation, universe.dark_energy))
     loading = 0.75 * omega_b_h2[:, None] / universe.radiation.photons * a
     integral = (inverse_root(a4_e2) / np.sqrt(3.0 * (1.0 + loading))) @ weights / (1.0 + z)
     return np.asarray(SPEED_OF_LIGHT / universe.h0[:, 0] * integral)
@@ -83,7 +83,7 @@ def transverse_distance_to(universe: Cosmology, z: Array) -> Array:
     start = float(_ANCHOR.x[0])
     width = np.log1p(z)[:, None] - start
     x = start + width * t
-    e2 = expansion_squared(universe, epochs(x, universe.radiation))
+    e2 = expansion_squared(universe, epochs(x, universe.radiation, universe.dark_energy))
     rest = (width * np.exp(x) * inverse_root(e2)) @ weights
     distance = _ANCHOR.dimensionless_distance(universe) + rest[:, None]
     return np.asarray(SPEED_OF_LIGHT / universe.h0[:, 0] * curved(universe, distance)[:, 0])

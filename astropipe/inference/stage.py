@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from astropipe.artifacts import Provenance, create_artifact
-from astropipe.config.inference import EvaluateConfig, SampleConfig
+from astropipe.config.inference import EvaluateConfig, SampleConfig, SimulateConfig
 from astropipe.inference.comparison import compare
 from astropipe.inference.emulated import EmulatedResult
 from astropipe.inference.neuralike import NeuralikeResult
@@ -17,6 +17,7 @@ from astropipe.inference.posterior import write_posterior
 from astropipe.inference.problems import Problem, problem
 from astropipe.inference.results import NestedResult
 from astropipe.inference.sampling import sample as run_sampler
+from astropipe.inference.sirens.survey import CITATIONS, survey
 from astropipe.runtime.errors import ArtifactError, QualityError
 from astropipe.runtime.interruption import stop_requested
 from astropipe.runtime.run import Run, begin_anew, checkpoint_path
@@ -31,6 +32,37 @@ METHOD_CITATIONS = {
     "emulated": ("HansenHurwitz1943", "OwenZhou2000", "RasmussenWilliams2006", "DelMoral2006"),
     "neuralike": ("GomezVargas2024", "GomezVargas2023", "Graff2012", "Skilling2006", "Speagle2020", "dynesty", "deap"),
 }
+
+
+def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: Run) -> str:
+    """Simulate a survey of bright sirens and write it as a ``sirens`` artifact, which the problem ``cosmology`` reads.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        None.
+    output : Path
+        The artifact.
+    config : SimulateConfig
+        The survey, and the universe in which it is made.
+    run : Run
+        Gives the seed.
+
+    Returns
+    -------
+    str
+        One line on the result.
+
+    Raises
+    ------
+    InputError
+        If the survey finds no merger.
+    """
+    found = survey(config, run.seed)
+    provenance = Provenance.of_run("inference.simulate", config, run, citations=CITATIONS)
+    with create_artifact(output, "sirens", title="Simulated bright sirens", provenance=provenance) as artifact:
+        artifact.write_table(found.table())
+    return f"{len(found.z)} bright sirens up to redshift {found.z[-1]:.2f}"
 
 
 def sample(inputs: Sequence[Path], output: Path, config: SampleConfig, run: Run) -> str:

@@ -71,8 +71,18 @@ HUBBLE_DEEP_FIELD = "hubble-deep-field"
 
 def picture_folder() -> Path | None:
     """Return the folder of the pictures that scikit-image carries, None where it is not installed."""
-    found = find_spec("skimage")
-    return None if found is None or found.origin is None else Path(found.origin).parent / "data"
+    return _package_folder("skimage", "data")
+
+
+def supernova_folder() -> Path | None:
+    """Return the folder of the supernova releases that cosmofit carries, None where it is not installed."""
+    return _package_folder("cosmofit", "data/sn")
+
+
+def _package_folder(package: str, folder: str) -> Path | None:
+    """Return a folder of an installed package, which is found without running its code."""
+    found = find_spec(package)
+    return None if found is None or found.origin is None else Path(found.origin).parent / folder
 
 
 def picture_file(name: str) -> Path:

@@ -16,6 +16,7 @@ from astropipe.inference.background import (
     epochs,
     expansion_squared,
 )
+from astropipe.inference.dark_energy import STANDARD
 
 
 @pytest.mark.parametrize("radiation", [Radiation(), MASSLESS], ids=["massive", "massless"])
@@ -41,17 +42,19 @@ def test_dark_energy_is_the_integral_of_its_equation_of_state(w0: float, wa: flo
 
     for z in (0.3, 2.0, 30.0, 1100.0):
         expected = quad(integrand, -np.log1p(z), 0.0, epsabs=1e-12, epsrel=1e-12)[0]
-        growth = dark_energy_growth(cosmology(0.3, w0=w0, wa=wa, wb=wb), epochs(np.log1p(np.array([z])), MASSLESS))
+        growth = dark_energy_growth(
+            cosmology(0.3, w0=w0, wa=wa, wb=wb), epochs(np.log1p(np.array([z])), MASSLESS, STANDARD)
+        )
         assert np.log(growth).item() == pytest.approx(expected, rel=1e-10)
 
 
 def test_cosmological_constants_are_the_number_one() -> None:
-    assert dark_energy_growth(cosmology([0.2, 0.4]), epochs(np.array([1.0]), MASSLESS)) == 1.0
+    assert dark_energy_growth(cosmology([0.2, 0.4]), epochs(np.array([1.0]), MASSLESS, STANDARD)) == 1.0
 
 
 def test_expansion_today_is_one_for_every_universe() -> None:
     universe = cosmology(np.linspace(0.05, 0.95, 7), 70.0, omega_k=np.linspace(-0.3, 0.3, 7), w0=-0.6, wa=-1.0, wb=1.0)
-    today = expansion_squared(universe, epochs(np.zeros(1), universe.radiation))
+    today = expansion_squared(universe, epochs(np.zeros(1), universe.radiation, universe.dark_energy))
     np.testing.assert_allclose(today, 1.0, rtol=1e-14)
 
 
@@ -59,5 +62,5 @@ def test_a_prior_corner_that_overflows_is_infinite_without_a_warning() -> None:
     universe = cosmology(0.3, w0=30.0, wa=30.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        e2 = expansion_squared(universe, epochs(np.array([7.0]), MASSLESS))
+        e2 = expansion_squared(universe, epochs(np.array([7.0]), MASSLESS, STANDARD))
     assert np.isposinf(e2).all()

@@ -20,6 +20,7 @@ SIZES = {
     "desi-dr1": 12,
     "desi-dr2": 13,
     "pantheon-40": 40,
+    "sdss-growth": 5,
     "union3": 22,
     "planck-2018": 3,
     "planck-pr4": 3,

@@ -68,6 +68,20 @@ SCHEMAS = (
         ),
     ),
     Schema(
+        "sirens",
+        "1.0",
+        "Bright standard sirens: mergers of neutron stars with distances from gravitational waves and host redshifts",
+        columns=(
+            Field("z", "redshift of the host"),
+            Field("luminosity_distance", "measured luminosity distance", unit="Mpc"),
+            Field("sigma", "its standard error", unit="Mpc"),
+            Field("true_distance", "luminosity distance in the universe simulated", unit="Mpc"),
+            Field("snr", "signal-to-noise ratio in the network of detectors"),
+            Field("kind", "what merged: BNS or NSBH", "text"),
+            Field("counterpart", "how light gave the redshift: kilonova or burst", "text"),
+        ),
+    ),
+    Schema(
         "metrics",
         "1.0",
         "Measured quality of a catalog or posterior, next to what was expected",

@@ -9,13 +9,17 @@ from astropipe.inference.likelihoods.bao import BaryonAcousticOscillations
 from astropipe.inference.likelihoods.chronometers import Chronometers
 from astropipe.inference.likelihoods.cmb import CompressedCmb
 from astropipe.inference.likelihoods.gaussian import DataLikelihood
-from astropipe.inference.likelihoods.supernovae import Supernovae
+from astropipe.inference.likelihoods.growth import Growth
+from astropipe.inference.likelihoods.sirens import Sirens
+from astropipe.inference.likelihoods.supernovae import supernovae
 
 KINDS: Mapping[str, Callable[[Dataset], DataLikelihood]] = {
     "chronometers": Chronometers,
     "bao": BaryonAcousticOscillations,
-    "supernovae": Supernovae,
+    "supernovae": supernovae,
     "cmb": CompressedCmb,
+    "growth": Growth,
+    "sirens": Sirens,
 }
 """What turns a data set of each kind into its likelihood."""
 

@@ -33,13 +33,18 @@ class Gaussian:
     value
         Measurements, shape [m].
     covariance
-        Positive definite, shape [m, m].
+        Positive definite, shape [m, m]; or the variances of independent values, shape [m].
     free_offset
-        Whether to marginalise a common constant.
+        Whether to marginalise a common constant; needs the full covariance.
     """
 
     def __init__(self, value: Array, covariance: Array, *, free_offset: bool = False) -> None:
         m = len(value)
+        self._value = value
+        if covariance.ndim == 1:
+            self._whiten = 1.0 / np.sqrt(covariance)
+            self._log_norm = float(np.sum(np.log(covariance))) + m * math.log(2.0 * math.pi)
+            return
         root = np.linalg.cholesky(covariance)
         whiten = solve_triangular(root, np.eye(m), lower=True)
         log_norm = 2.0 * float(np.sum(np.log(np.diag(root)))) + m * math.log(2.0 * math.pi)
@@ -49,7 +54,6 @@ class Gaussian:
             # Projecting the whitened residual off the offset's direction is the marginalisation.
             whiten = whiten - np.outer(ones, ones @ whiten) / weight
             log_norm += math.log(weight) - math.log(2.0 * math.pi)
-        self._value = value
         self._whiten = np.ascontiguousarray(whiten.T)
         self._log_norm = log_norm
 
@@ -58,7 +62,8 @@ class Gaussian:
         usable = np.all(np.isfinite(prediction), axis=1)
         residual = np.where(usable[:, None], prediction - self._value, 0.0)
         with np.errstate(over="ignore"):
-            chi2 = np.square(residual @ self._whiten).sum(axis=1)
+            white = residual * self._whiten if self._whiten.ndim == 1 else residual @ self._whiten
+            chi2 = np.square(white).sum(axis=1)
         return np.where(usable, chi2, np.inf)
 
     def log_density(self, prediction: Array) -> Array:

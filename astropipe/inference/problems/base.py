@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from astropipe.inference.priors import Prior
 from astropipe.inference.problems.options import check_options
+from astropipe.inference.problems.own import is_own, own_factory
 from astropipe.runtime.errors import UsageError
 
 LogLikelihood: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
@@ -100,20 +101,44 @@ def register(name: str) -> Callable[[Factory], Factory]:
 
 
 def problem(name: str, /, **options: object) -> Problem:
-    """Build the registered problem `name`, handing `options` to its factory.
+    """Build the problem `name`, handing `options` to its factory.
+
+    Parameters
+    ----------
+    name
+        Name of a registered problem, or ``path/to/file.py:function`` for a factory in a file of your own, which
+        then is among the sources of the problem.
+    **options
+        Options of the factory.
 
     Raises
     ------
     UsageError
-        If no problem has this name (the message gives the nearest ones), or an option is unknown or does not fit the
-        annotation of the factory; see `check_options`.
+        If no problem has this name (the message gives the nearest ones), an option is unknown or does not fit the
+        annotation of the factory (see `check_options`), or a function of your own does not return a `Problem`.
+    InputError
+        If a file of your own is missing or cannot be imported.
     """
+    if is_own(name):
+        return _own_problem(name, options)
     factory = _FACTORIES.get(name)
     if factory is None:
         near = difflib.get_close_matches(name, _FACTORIES, n=3, cutoff=0.4) or problem_names()
-        raise UsageError(f"no problem is called {name!r}; did you mean {', '.join(near)}?")
+        raise UsageError(
+            f"no problem is called {name!r}; did you mean {', '.join(near)}? "
+            "One of your own is path/to/file.py:function"
+        )
     check_options(name, factory, options)
     return factory(**options)
+
+
+def _own_problem(name: str, options: Mapping[str, object]) -> Problem:
+    factory, path = own_factory(name)
+    check_options(name, factory, options)
+    built = factory(**options)
+    if not isinstance(built, Problem):
+        raise UsageError(f"{name} returned {type(built).__name__}; it must return astropipe.inference.Problem")
+    return replace(built, sources=(*built.sources, path))
 
 
 def problem_names() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from astropipe.inference.datasets import SHIPPED, Dataset, dataset
+from astropipe.inference.dark_energy import BARBOZA_ALCANIZ, JASSAL, STANDARD, EquationOfState
+from astropipe.inference.datasets import NAMES, Dataset, dataset
 from astropipe.inference.likelihoods import likelihood
 from astropipe.inference.likelihoods.bao import RULERS
 from astropipe.inference.likelihoods.gaussian import DataLikelihood
@@ -38,11 +40,12 @@ OwnName = Annotated[str | None, Field(pattern=r"^[^\x00-\x1f]+$", description="o
 
 @dataclass(frozen=True)
 class Model:
-    """An expansion model: its title, its parameters beyond ``omega_m``, and the papers that propose it."""
+    """An expansion model: title, parameters beyond ``omega_m``, the papers that propose it, and what dark energy is."""
 
     title: str
     parameters: tuple[str, ...] = ()
     citations: tuple[str, ...] = ()
+    dark_energy: EquationOfState = STANDARD
 
 
 _CPL = ("Chevallier2001", "Linder2003")
@@ -54,6 +57,24 @@ MODELS: Mapping[str, Model] = {
     "w0wacdm": Model("flat w0waCDM", ("w0", "wa"), _CPL),
     "w0wawbcdm": Model("flat w0wawbCDM", ("w0", "wa", "wb"), (*_CPL, "AfrozMukherjee2024")),
     "ow0wacdm": Model("curved w0waCDM", ("omega_k", "w0", "wa"), _CPL),
+    "w0wacdm-ba": Model(
+        "flat w0waCDM of Barboza and Alcaniz",
+        ("w0", "wa"),
+        ("BarbozaAlcaniz2008",),
+        EquationOfState(wa=BARBOZA_ALCANIZ),
+    ),
+    "w0wacdm-jbp": Model(
+        "flat w0waCDM of Jassal, Bagla and Padmanabhan", ("w0", "wa"), ("Jassal2005",), EquationOfState(wa=JASSAL)
+    ),
+    "w0wawbcdm-ba": Model(
+        "flat w0waCDM with a Barboza-Alcaniz term wb",
+        ("w0", "wa", "wb"),
+        (*_CPL, "BarbozaAlcaniz2008"),
+        EquationOfState(wb=BARBOZA_ALCANIZ),
+    ),
+    "w0wawbcdm-jbp": Model(
+        "flat w0waCDM with a transient term wb", ("w0", "wa", "wb"), (*_CPL, "Jassal2005"), EquationOfState(wb=JASSAL)
+    ),
 }
 """Expansion models by the name that configurations use."""
 
@@ -67,10 +88,11 @@ DEFAULT_PRIORS: Mapping[str, Distribution] = {
     "omega_b_h2": Uniform(0.005, 0.1),
     "r_d": Uniform(120.0, 180.0),
     "h_rd": Uniform(10.0, 1000.0),
+    "sigma8": Uniform(0.5, 1.0),
 }
 """All parameters in their order, with the priors that evidences refer to unless others are given.
 
-Those of DESI 2025 (arXiv:2503.14738) for omega_m, w0, wa, omega_b_h2 and h_rd; of SimpleMC for omega_k and wb.
+Those of DESI 2025 (arXiv:2503.14738) for omega_m, w0, wa, omega_b_h2 and h_rd; of SimpleMC for omega_k, wb and sigma8.
 """
 
 LATEX = {
@@ -83,6 +105,7 @@ LATEX = {
     "omega_b_h2": r"\Omega_\mathrm{b} h^2",
     "r_d": r"r_\mathrm{d}",
     "h_rd": r"h r_\mathrm{d}",
+    "sigma8": r"\sigma_8",
     "omega_m_h2": r"\Omega_\mathrm{m} h^2",
 }
 UNITS = {"h0": "km / (s Mpc)", "r_d": "Mpc", "h_rd": "Mpc"}
@@ -129,14 +152,15 @@ def cosmology(
     prior = _prior(model, parts, priors or {})
     names = prior.names
     asked = name or "-".join((model, *(one.name for one in sets)))
-    derived = DerivedQuantities(names)
+    dark_energy = MODELS[model].dark_energy
+    derived = DerivedQuantities(names, dark_energy)
     produces = derived.produces
     cited = [*MODELS[model].citations, *(key for one in sets for key in one.citations)]
     return Problem(
         name=asked + _own(asked, model, data, parts, prior),
         title=f"{MODELS[model].title} with {'; '.join(one.title for one in sets)}",
         prior=prior,
-        log_likelihood=JointLikelihood(names, parts),
+        log_likelihood=JointLikelihood(names, parts, dark_energy),
         latex={key: LATEX[key] for key in names},
         units={key: UNITS[key] for key in names if key in UNITS},
         derived=derived if produces else None,
@@ -150,7 +174,9 @@ def cosmology(
 def _prior(model: str, parts: Sequence[DataLikelihood], priors: Priors) -> Prior:
     """Return the joint prior of the parameters that a model and data have, the default where none is given."""
     names = _parameters(model, parts, priors)
-    return Prior({key: priors.get(key, DEFAULT_PRIORS[key]) for key in names}, _constraints(names))
+    return Prior(
+        {key: priors.get(key, DEFAULT_PRIORS[key]) for key in names}, _constraints(names, MODELS[model].dark_energy)
+    )
 
 
 def _own(name: str, model: str, data: Sequence[str | Path], parts: Sequence[DataLikelihood], prior: Prior) -> str:
@@ -166,11 +192,11 @@ def _own(name: str, model: str, data: Sequence[str | Path], parts: Sequence[Data
 
 
 def _refuse_overlap(sets: Sequence[Dataset]) -> None:
-    """Refuse the same measurement twice; any two shipped sets of one kind have some in common."""
+    """Refuse the same measurement twice; any two sets of one kind that have names share some."""
     for i, one in enumerate(sets):
         for other in sets[:i]:
-            shipped = one.name in SHIPPED and other.name in SHIPPED
-            if one.sources == other.sources or (shipped and one.kind == other.kind):
+            named = one.name in NAMES and other.name in NAMES
+            if one.sources == other.sources or (named and one.kind == other.kind):
                 raise UsageError(
                     f"data sets {other.name!r} and {one.name!r} share measurements, which may enter the "
                     "likelihood only once; keep one of them"
@@ -208,17 +234,17 @@ def _ruler(needed: set[str], priors: Priors) -> str:
     return "r_d" if "h0" in needed or "h0" in priors else "h_rd"
 
 
-def _matter_era(values: dict[str, Array]) -> NDArray[np.bool_]:
+def _matter_era(dark_energy: EquationOfState, values: dict[str, Array]) -> NDArray[np.bool_]:
     """Return whether w stays below 0 as a → 0, so that there is a matter era."""
-    early = values["w0"] + values["wa"] + values.get("wb", np.zeros(1))
-    return np.asarray(early < 0.0)
+    return np.asarray(dark_energy.early(values) < 0.0)
 
 
-def _constraints(names: tuple[str, ...]) -> tuple[Constraint, ...]:
+def _constraints(names: tuple[str, ...], dark_energy: EquationOfState) -> tuple[Constraint, ...]:
     if "wa" not in names:
         return ()
-    terms = [name for name in ("w0", "wa", "wb") if name in names]
-    return (Constraint(" + ".join(terms) + " < 0", _matter_era),)
+    weights = {"w0": 1.0, "wa": dark_energy.wa.early, "wb": dark_energy.wb.early}
+    terms = [name for name, weight in weights.items() if name in names and weight]
+    return (Constraint(" + ".join(terms) + " < 0", partial(_matter_era, dark_energy)),)
 
 
 @dataclass(frozen=True)
@@ -240,9 +266,20 @@ _PUBLISHED: Mapping[str, _Published] = {
     "lcdm-chronometers-32": _Published("lcdm", ("chronometers-32",)),
     "lcdm-pantheon-40": _Published("lcdm", ("pantheon-40",)),
     "lcdm-union3": _Published("lcdm", ("union3",)),
+    "lcdm-sirens": _Published("lcdm", ("mock-sirens",)),
+    "w0wawb-sirens": _Published("w0wawbcdm", ("mock-sirens",)),
+    "lcdm-sdss-growth": _Published("lcdm", ("sdss-growth",)),
+    "lcdm-pantheon-plus": _Published("lcdm", ("pantheon-plus",)),
+    "lcdm-pantheon-plus-sh0es": _Published("lcdm", ("pantheon-plus-sh0es",)),
+    "lcdm-des-dovekie": _Published("lcdm", ("des-dovekie",)),
     "lcdm-desi-dr2-cmb": _Published("lcdm", ("desi-dr2", "planck-pr4")),
+    "w0wa-pantheon-plus": _Published("w0wacdm", ("pantheon-plus",)),
+    "w0wa-desi-dr2": _Published("w0wacdm", ("desi-dr2",)),
     "w0wa-desi-dr2-cmb": _Published("w0wacdm", ("desi-dr2", "planck-pr4")),
     "w0wa-desi-dr2-cmb-union3": _Published("w0wacdm", ("desi-dr2", "planck-pr4", "union3")),
+    "w0wa-desi-dr2-cmb-pantheon-plus": _Published("w0wacdm", ("desi-dr2", "planck-pr4", "pantheon-plus")),
+    "w0wa-desi-dr2-cmb-des-dovekie": _Published("w0wacdm", ("desi-dr2", "planck-pr4", "des-dovekie")),
+    "w0wa-desi-dr1-cmb-pantheon-plus": _Published("w0wacdm", ("desi-dr1", "planck-pr4", "pantheon-plus")),
     "w0wa-chronometers-desi-dr2": _Published("w0wacdm", ("chronometers-31", "desi-dr2"), _NARROW_H0),
     "w0wawb-chronometers-desi-dr2": _Published("w0wawbcdm", ("chronometers-31", "desi-dr2"), _NARROW_H0),
 }
