@@ -1,5 +1,5 @@
-# Posteriors: one nested sampling run for each problem -> posterior, report, triangle and trace -> comparison with published values
-# and of emulated posteriors with exact ones.
+# Posteriors: one sampling run for each problem, method and seed -> posterior, report, triangle and trace -> comparison with
+# published values, of emulated posteriors with exact ones, and of seeds with each other.
 # Also runs alone: snakemake --snakefile workflows/inference.smk --cores all
 # Every stage is told its threads; plot has one and no such option.
 from astropipe.config import resolve
@@ -17,6 +17,7 @@ pathvars:
 
 wildcard_constraints:
     posterior="[a-z0-9-]+",
+    run="posterior|seed-[0-9]+",
 
 
 rule all:
@@ -33,6 +34,10 @@ rule all:
             "<results>/inference/{posterior}/emulator-errors.png",
             posterior=JOBS.emulated_posteriors(),
         ),
+        expand(
+            "<results>/inference/{posterior}/run-scatter.png",
+            posterior=JOBS.repeated_posteriors(),
+        ),
         ["<results>/inference/metrics.h5", "<results>/inference/constraints.png"]
         if JOBS.posteriors()
         else [],
@@ -46,11 +51,11 @@ rule sample:
             for path in data_files(sample_settings(CONFIG, wildcards.posterior))
         ],
     output:
-        ensure("<results>/inference/{posterior}/posterior.h5", non_empty=True),
+        ensure("<results>/inference/{posterior}/{run}.h5", non_empty=True),
     log:
-        "<results>/logs/inference/{posterior}/sample.log",
+        "<results>/logs/inference/{posterior}/sample-{run}.log",
     benchmark:
-        "<results>/benchmarks/inference/{posterior}/sample.tsv"
+        "<results>/benchmarks/inference/{posterior}/sample-{run}.tsv"
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -59,7 +64,7 @@ rule sample:
         runtime=JOBS.get_minutes,
     params:
         code=CODE["inference"],
-        seed=CONFIG.seed,
+        seed=JOBS.get_posterior_seed,
         settings=JOBS.get_sample_options,
     shell:
         "exec astropipe inference sample --output {output:q} {params.settings} --seed {params.seed}"
@@ -68,9 +73,11 @@ rule sample:
 
 rule evaluate:
     input:
-        posteriors=expand(
-            "<results>/inference/{posterior}/posterior.h5", posterior=JOBS.posteriors()
-        ),
+        posteriors=[
+            file
+            for posterior in JOBS.posteriors()
+            for file in JOBS.posterior_files(posterior)
+        ],
         published=JOBS.published_constraints(),
     output:
         ensure("<results>/inference/metrics.h5", non_empty=True),
@@ -220,3 +227,29 @@ rule plot_emulator_errors:
         code=CODE["plots"],
     shell:
         "exec astropipe plot {input:q} --figure emulator-errors --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_run_scatter:
+    input:
+        lambda wildcards: JOBS.posterior_files(wildcards.posterior),
+    output:
+        report(
+            "<results>/inference/{posterior}/run-scatter.png",
+            caption="report/run-scatter.rst",
+            category="4 Posteriors",
+            labels={"posterior": "{posterior}", "figure": "scatter of runs"},
+        ),
+    log:
+        "<results>/logs/inference/{posterior}/plot-run-scatter.log",
+    benchmark:
+        "<results>/benchmarks/inference/{posterior}/plot-run-scatter.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure run-scatter --output {output:q} > {log:q} 2>&1"

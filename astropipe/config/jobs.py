@@ -50,6 +50,7 @@ class Wildcards(Protocol):
 
     ensemble: str
     posterior: str
+    run: str
     sample: str
     part: str
     chunk: str
@@ -382,6 +383,20 @@ class Jobs:
         """Return the names of the posteriors."""
         return list(self.config.workflow.posteriors)
 
+    def repeated_posteriors(self) -> list[str]:
+        """Return the names of the posteriors of which there are several runs."""
+        return [name for name, settings in self.config.workflow.posteriors.items() if settings.n_seeds > 1]
+
+    def posterior_files(self, posterior: str) -> list[str]:
+        """Return the files of the runs of a posterior: the first, then those with further seeds."""
+        seeds = range(2, self.config.workflow.posteriors[posterior].n_seeds + 1)
+        runs = ["posterior", *(f"seed-{k}" for k in seeds)]
+        return [f"{self.results}/inference/{posterior}/{run}.h5" for run in runs]
+
+    def get_posterior_seed(self, wildcards: Wildcards) -> int:
+        """Return the seed of a run of a posterior."""
+        return self.config.seed + (int(wildcards.run.removeprefix("seed-")) - 1 if wildcards.run != "posterior" else 0)
+
     def emulated_posteriors(self) -> list[str]:
         """Return the names of the posteriors that are sampled with an emulated likelihood and nothing else."""
         chosen = {name: sample_settings(self.config, name) for name in self.posteriors()}
@@ -428,7 +443,10 @@ class Jobs:
 
     def get_sample_options(self, wildcards: Wildcards) -> str:
         """Return the settings of ``astropipe inference sample``."""
-        return as_job_options("inference.sample", sample_settings(self.config, wildcards.posterior))
+        settings = sample_settings(self.config, wildcards.posterior)
+        if wildcards.run != "posterior":
+            settings = settings.model_copy(update={"label": f"{settings.label or wildcards.posterior} {wildcards.run}"})
+        return as_job_options("inference.sample", settings)
 
     def get_nbody_evaluate_options(self, wildcards: Wildcards) -> str:
         """Return the settings of ``astropipe nbody evaluate``."""

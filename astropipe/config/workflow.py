@@ -25,6 +25,9 @@ class PosteriorConfig(Section):
     """One posterior: what differs from the inference section."""
 
     sample: dict[str, Any] = Field({}, description="changes to inference.sample")
+    n_seeds: int = Field(
+        1, ge=1, description="runs, each with a seed of its own, whose scatter is compared with their errors"
+    )
 
 
 class SurveyConfig(Section):

@@ -41,8 +41,9 @@ class _Posterior:
 def compare(posteriors: Sequence[Path], published: Path) -> Table:
     """Return rows for each posterior, for the runs of each problem together, and for each posterior beside a reference.
 
-    Runs belong together that have the same problem, with its options and data files, and the same method; where there
-    are two or more that converged, their ln Z are compared with their errors. Emulated posteriors are compared with the
+    The first run of a problem by a method is compared with published values; further seeds of it, with that run.
+    Runs belong together that have the same problem, with its options and data files, and the same method; where two or
+    more converged, their scatter in ln Z is compared with their errors. Emulated posteriors are compared with the
     exact one of the same problem that has most effective samples.
 
     Parameters
@@ -63,8 +64,10 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
     runs: list[_Posterior] = []
     for path in posteriors:
         with open_artifact(path, "posterior") as artifact:
-            rows += _rows(artifact, expected)
-            runs.append(_posterior(artifact))
+            run = _posterior(artifact)
+            first = all((run.identity, run.method) != (other.identity, other.method) for other in runs)
+            rows += _rows(artifact, expected if first else expected[:0])
+            runs.append(run)
     # The same run given twice says nothing about scatter.
     runs = sorted({run.content: run for run in runs}.values(), key=lambda run: (run.identity, run.method))
     for _, same in groupby(runs, lambda run: (run.identity, run.method)):

@@ -6,6 +6,7 @@ import json
 import shlex
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,3 +225,17 @@ def test_without_the_command_there_are_no_jobs(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(UsageError, match=r"not on the PATH.*activate the environment"):
         Jobs(DEFAULT)
+
+
+def test_each_seed_of_a_posterior_is_a_run_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    config = resolve({"seed": 5, "workflow": {"posteriors": {"a": {"n_seeds": 3}, "b": {}}}}, "test")
+    jobs = Jobs(config)
+    assert jobs.repeated_posteriors() == ["a"]
+    files = [Path(file) for file in jobs.posterior_files("a")]
+    assert [file.stem for file in files] == ["posterior", "seed-2", "seed-3"]
+    assert len(jobs.posterior_files("b")) == 1
+    wildcards = [SimpleNamespace(posterior="a", run=file.stem) for file in files]
+    assert [jobs.get_posterior_seed(each) for each in wildcards] == [5, 6, 7]
+    assert "seed-3" in jobs.get_sample_options(wildcards[2])
+    assert "seed" not in jobs.get_sample_options(wildcards[0])

@@ -113,7 +113,7 @@ def test_changed_data_run_exactly_their_posterior_again(source: Path, tmp_path: 
         before = path.read_bytes()
         change(path, old, new)
         output = snakemake(source, tmp_path, workflow, *look)
-        again = set(re.findall(r"inference/(\w+)/sample\.log", output))
+        again = set(re.findall(r"inference/(\w+)/sample-posterior\.log", output))
         assert again == posteriors, path.name
         assert "inference_evaluate" in planned(output), path.name
         path.write_bytes(before)
@@ -134,7 +134,10 @@ def test_a_job_begins_anew_where_its_checkpoint_does_not_fit_any_more(tmp_path: 
     log.append(np.array([0.3]), -1.0)
     log.close()
     snakemake(ROOT, tmp_path, workflow, "--until", "nbody_integrate", "inference_sample", "--quiet", "all")
-    for path, name in ((catalog, "nbody/small/integrate/1-of-1.log"), (posterior, "inference/union/sample.log")):
+    for path, name in (
+        (catalog, "nbody/small/integrate/1-of-1.log"),
+        (posterior, "inference/union/sample-posterior.log"),
+    ):
         said = (tmp_path / "results/logs" / name).read_text(encoding="utf-8")
         assert "notice: --resume --force: that checkpoint is dropped" in said
         assert not checkpoint_path(path).exists()
