@@ -14,7 +14,7 @@ from itertools import groupby, product
 from pathlib import Path
 
 import numpy as np
-from bench_inference_emulated import W0WA, W0WA_LOGZ
+from bench_inference_emulated import REFERENCE_LOGZ, W0WA
 
 from astropipe.config.inference import NeuralikeConfig
 from astropipe.inference import NestedResult, NeuralikeResult, Problem, problem, sample
@@ -82,7 +82,7 @@ def run(name: str, task: Problem, method: str, seed: int) -> Row:
             result.emulated_weight,
             float(np.median(accepted)) if accepted else np.nan,
         )
-    truth = W0WA_LOGZ if task.log_evidence is None else task.log_evidence
+    truth = REFERENCE_LOGZ[name] if task.log_evidence is None else task.log_evidence
     return Row(
         name,
         method,
