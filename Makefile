@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology bench-inference encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -128,6 +128,12 @@ bench-inference: $(VENV)/.inference-peers ## emulated sampling: bias, calibratio
 	  --samplers emulated 'nautilus, small'
 	$(BIN)/python benchmarks/insert_tables.py
 
+bench-supernovae: $(READY) ## posteriors with full covariances of supernovae, for which it needs the package cosmofit (long)
+	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/supernovae.yaml
+	$(BIN)/python benchmarks/table_inference_constraints.py results-supernovae/inference/metrics.h5 \
+	  --output benchmarks/results --name inference-supernovae
+	$(BIN)/python benchmarks/insert_tables.py
+
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_transfer.py --output benchmarks/results
@@ -138,4 +144,4 @@ policy: $(READY) ## train the policy of the time step that comes with astropipe 
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
-	rm -rf results results-tiny results-baselines results-morphology results-inference logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf results results-tiny results-baselines results-morphology results-inference results-supernovae logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

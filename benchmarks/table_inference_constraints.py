@@ -1,7 +1,7 @@
 """Make the table of cosmological constraints: published or reference values next to ours, from the workflow's metrics.
 
-Run ``python benchmarks/table_inference_constraints.py [METRICS] [--output DIR]`` after ``make catalogs``; METRICS is
-``results/inference/metrics.h5`` unless given.
+Run ``python benchmarks/table_inference_constraints.py [METRICS] [--output DIR] [--name NAME]`` after ``make catalogs``;
+METRICS is ``results/inference/metrics.h5`` unless given.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def main() -> None:
     """Print the table, and write it where asked."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("metrics", type=Path, nargs="?", default=Path("results/inference/metrics.h5"))
-    parser.add_argument("--output", type=Path, help="folder for inference-constraints.md")
+    parser.add_argument("--output", type=Path, help="folder for the table")
+    parser.add_argument("--name", default="inference-constraints", help="name of the table")
     arguments = parser.parse_args()
     with open_artifact(arguments.metrics, "metrics") as artifact:
         lines = [f"| {' | '.join(row)} |" for row in (HEADER, ("---",) * len(HEADER), *rows(artifact.table()))]
@@ -44,7 +45,7 @@ def main() -> None:
     print(text, end="")
     if arguments.output:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "inference-constraints.md").write_text(text, encoding="utf-8")
+        (arguments.output / f"{arguments.name}.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

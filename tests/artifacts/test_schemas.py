@@ -11,7 +11,8 @@ from astropipe.runtime.errors import UsageError
 KINDS = {
     *("systems", "policy", "trajectories", "triples-catalog", "cluster-snapshots", "spectra", "spectral-network"),
     *("synthetic-grid", "spectrum-emulator"),
-    *("stellar-catalog", "stamps", "encoder", "galaxy-features", "morphology-catalog", "posterior", "metrics"),
+    *("stellar-catalog", "stamps", "encoder", "galaxy-features", "morphology-catalog"),
+    *("posterior", "sirens", "metrics"),
 }
 
 

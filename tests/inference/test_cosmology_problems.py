@@ -240,7 +240,7 @@ def test_a_file_of_the_user_does_not_pass_for_a_shipped_one(tmp_path: Path) -> N
     ("model", "data", "priors", "message"),
     [
         ("cdm", ["desi-dr2"], {}, "no model is called 'cdm'; the models are lcdm, olcdm"),
-        ("lcdm", ["desi"], {}, "no data set is called 'desi'.*shipped are"),
+        ("lcdm", ["desi"], {}, "no data set is called 'desi'.*the names are"),
         ("lcdm", ["desi-dr2", "desi-dr2"], {}, "'desi-dr2' and 'desi-dr2' share measurements"),
         ("lcdm", ["desi-dr1", "desi-dr2"], {}, "'desi-dr1' and 'desi-dr2' share measurements"),
         ("lcdm", "desi-dr2", {}, "must be a list"),

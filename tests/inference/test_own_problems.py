@@ -70,7 +70,7 @@ def test_the_artifact_records_the_file_and_no_folder(file: Path, tmp_path: Path)
     ("reference", "error", "says"),
     [
         ("{folder}/absent.py:normal", InputError, "no such file; .*file.py:function"),
-        ("{file}:normall", UsageError, "no function 'normall'; did you mean 'normal'"),
+        ("{file}:normal_", UsageError, "no function 'normal_'; did you mean 'normal'"),
         ("{file}:nothing", UsageError, "returned int; it must return"),
         ("{folder}/broken.py:normal", InputError, "cannot be imported: ZeroDivisionError"),
         ("{folder}/numpy.py:normal", UsageError, "another module is called 'numpy' .*rename"),
