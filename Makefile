@@ -74,6 +74,8 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png
 	cp "$(RESULTS)/morphology/hubble-deep-field/class-mosaic.png" docs/figures/galaxies-hubble.png
 	cp "$(RESULTS)/inference/w0wa-desi-dr2-cmb/triangle.png" docs/figures/w0wa-triangle.png
+	cp "$(RESULTS)/inference/w0wa-chronometers-desi-dr2-emulated/report.png" docs/figures/posterior-report.png
+	cp "$(RESULTS)/inference/w0wa-chronometers-desi-dr2-emulated/emulator-errors.png" docs/figures/emulator-errors.png
 
 bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
 	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results

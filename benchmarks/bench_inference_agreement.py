@@ -174,10 +174,7 @@ def main() -> None:
     text = "\n".join([*table, "", note, "", summary(emulated, nested), ""])
     print(text)
     (HERE / "results" / "inference-agreement.md").write_text(text, encoding="utf-8")
-    figures = HERE.parent / "docs" / "figures"
-    draw([emulated[0]], figures / "emulator-errors.png", "emulator-errors")
-    draw([emulated[0]], figures / "posterior-report.png", "report")
-    draw(emulated, figures / "run-scatter.png", "run-scatter")
+    draw(emulated, HERE.parent / "docs" / "figures" / "run-scatter.png", "run-scatter")
 
 
 if __name__ == "__main__":

@@ -16,12 +16,15 @@ from astropipe.runtime.errors import UsageError
 OPTIONS = [(name, option) for name in problem_names() for option in inspect.signature(_FACTORIES[name]).parameters]
 """Every option of every registered problem."""
 
+NEEDED = {"external": {"command": ["awk", "BEGIN {print 0}"], "priors": {"x": "uniform(0, 1)"}}}
+"""Options without which a problem cannot be."""
+
 
 @pytest.mark.parametrize(("name", "option"), OPTIONS)
 @pytest.mark.parametrize("wrong", [b"bytes", [[3]], {"a": [None]}, 1j])
 def test_no_option_takes_what_fits_none(name: str, option: str, wrong: object) -> None:
     with pytest.raises(UsageError, match=rf"{name}.*option {option}.* does not fit; {option} is \w"):
-        problem(name, **{option: wrong})
+        problem(name, **NEEDED.get(name, {}) | {option: wrong})
 
 
 @pytest.mark.parametrize(
