@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument(
         "--problems", nargs="+", choices=[name for name, _ in PROBLEMS], help="only these; rows of others are kept"
     )
-    parser.add_argument("--seeds", type=int, nargs=2, default=(3000, 3019), metavar=("FIRST", "LAST"))
+    parser.add_argument("--seeds", type=int, nargs=2, default=(3100, 3119), metavar=("FIRST", "LAST"))
     parser.add_argument("--precision", type=float, default=0.02)
     parser.add_argument("--reference", choices=list(REFERENCE_LOGZ), help="only compute the evidence of a problem")
     parser.add_argument("--points", type=int, default=40_000_000, help="points at which that takes the likelihood")

@@ -26,7 +26,7 @@ from astropipe.runtime.shipped import data_file, picture_file, weights_file
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "spectra": 2, "grid": 1, "morphology": 3, "inference": 4, "plots": 4}
+CODE = {"nbody": 3, "spectra": 2, "grid": 1, "morphology": 3, "inference": 5, "plots": 4}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800

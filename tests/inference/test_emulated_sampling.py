@@ -165,7 +165,7 @@ def test_the_correction_is_right_for_any_emulator(quality: str, thinned: bool, m
         expected = emulated(pool.u)
         if thinned:
             pool, expected = thin(pool, expected, rng)
-        rounds.append(draw_round(pool, expected, np.zeros(len(pool.u)), 64, rng))
+        rounds.append(draw_round(pool, expected, expected + 1.0, np.zeros(len(pool.u)), 64, rng))
     values = [true(one.u) for one in rounds]
     estimate = combine(rounds, values)
     assert abs(estimate.logz - truth) < 3.5 * estimate.logz_err
@@ -183,7 +183,7 @@ def test_a_round_that_missed_the_posterior_is_noticed() -> None:
         pool = draw_pool(mixture, lambda u: np.ones(len(u), dtype=np.bool_), 2000, rng)
         centre = 0.9 if i == 4 else 0.5
         emulated = -0.5 * np.sum((pool.u - centre) ** 2, axis=1) / 0.1**2
-        rounds.append(draw_round(pool, emulated, np.zeros(len(pool.u)), 64, rng))
+        rounds.append(draw_round(pool, emulated, emulated, np.zeros(len(pool.u)), 64, rng))
         values.append(-0.5 * np.sum((rounds[-1].u - 0.5) ** 2, axis=1) / 0.1**2)
     assert combine(rounds[:4], values[:4]).disagreement < 4.0
     assert combine(rounds, values).ess < combine(rounds[:4], values[:4]).ess + 40.0

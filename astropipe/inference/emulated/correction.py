@@ -48,11 +48,17 @@ PRIOR_SHARE_OF_POOL, WIDENING = 0.2, 1.4
 A mixture fitted to a thousand particles misses what lies between its components and beyond them.
 """
 
-SHARES = {"posterior": 0.7, "pool": 0.2, "tempered": 0.05, "prior": 0.05}
+SHARES = {"posterior": 0.65, "pool": 0.15, "tempered": 0.15, "prior": 0.05}
 """Shares of the parts of the probabilities.
 
 The second takes every point of the pool alike: wherever the mixture reaches, weights are bounded, whatever the emulator
 says of the place.
+"""
+
+TEMPERED = 0.5
+"""Power of the likelihood in the tempered part, which has the highest ln L that would not surprise the emulator.
+
+It shows where the posterior goes on beyond what is emulated; else such a place has no chance that counts.
 """
 
 THINNED = 20_000
@@ -166,19 +172,22 @@ def posterior_part(pool: Pool, emulated: Array, deviation: Array) -> Array:
     return normalised(emulated + optimism - pool.log_density - pool.log_kept)
 
 
-def draw_round(pool: Pool, emulated: Array, deviation: Array, n: int, rng: np.random.Generator) -> Round:
+def draw_round(
+    pool: Pool, emulated: Array, possible: Array, deviation: Array, n: int, rng: np.random.Generator
+) -> Round:
     """Draw the n points of a round from a pool of m points.
 
     Parameters
     ----------
-    emulated, deviation
-        Emulated ln L of the points of the pool and the emulator's own error of them, [m].
+    emulated, possible, deviation
+        Emulated ln L of the points of the pool, the highest that would not surprise, and the emulator's own error of
+        the first, [m].
     """
     ratio = emulated - pool.log_density - pool.log_kept
     parts = {
         "posterior": posterior_part(pool, emulated, deviation),
         "pool": normalised(-pool.log_kept),
-        "tempered": normalised(ratio - 0.5 * emulated),
+        "tempered": normalised(TEMPERED * possible - pool.log_density - pool.log_kept),
         "prior": normalised(ratio - emulated),
     }
     probability = np.sum([share * parts[name] for name, share in SHARES.items()], axis=0)

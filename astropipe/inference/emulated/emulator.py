@@ -27,6 +27,9 @@ VETO, SURE = 0.2, 3.0
 many of its deviations as well, while exploring.
 """
 
+OPTIMISM = 2.0
+"""By how many of its deviations ln L may be above the mean of the fine process without a surprise."""
+
 COARSE_NOISE = 0.03
 
 MOST_POINTS, MOST_COARSE = 1000, 800
@@ -162,6 +165,15 @@ class Emulator:
         x = self._whiten(u)
         values = -decompress(-self._fine.mean(x), self._scale)
         far, coarse = self._far(x, values)
+        values[far] = -self._scale * np.expm1(np.clip(-coarse[far], 0.0, 10.0))
+        return np.asarray(self.highest + values)
+
+    def possible(self, u: Array) -> Array:
+        """Return the highest ln L that would not surprise at points [m, d], at most the highest known, as [m]."""
+        x = self._whiten(u)
+        fine = np.minimum(self._fine.mean(x) + OPTIMISM * self._fine.deviation(x), 0.0)
+        values = -decompress(-fine, self._scale)
+        far, coarse = self.exploring()._far(x, fine)
         values[far] = -self._scale * np.expm1(np.clip(-coarse[far], 0.0, 10.0))
         return np.asarray(self.highest + values)
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
-from scipy.special import gammaln, logsumexp
+from scipy.special import gammaln
 
 Array = NDArray[np.float64]
 
 DEGREES_OF_FREEDOM = 3.0
 MOST_COMPONENTS = 32
 N_ITERATIONS = 25
+MOST_AT_ONCE = 10_000
+"""Points whose distances to all components are held in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,11 @@ class Mixture:
     def log_components(self, x: Array) -> tuple[Array, Array]:
         """Return ln(share × density) of each component at `x` [m, d], and the squared distances; both [m, k]."""
         d, nu = x.shape[1], DEGREES_OF_FREEDOM
-        distances = np.empty((len(x), len(self.shares)))
-        for k, (centre, factor) in enumerate(zip(self.centres, self.factors, strict=True)):
-            distances[:, k] = np.sum(solve_triangular(factor, (x - centre).T, lower=True) ** 2, axis=0)
+        inverse = np.linalg.inv(self.factors)
+        whitened = (x @ inverse.reshape(-1, d).T).reshape(len(x), -1, d) - np.einsum(
+            "kij,kj->ki", inverse, self.centres
+        )
+        distances = np.einsum("nki,nki->nk", whitened, whitened)
         log_norm = gammaln(0.5 * (nu + d)) - gammaln(0.5 * nu) - 0.5 * d * np.log(nu * np.pi)
         log_det = np.sum(np.log(np.diagonal(self.factors, axis1=1, axis2=2)), axis=1)
         log_density = log_norm - log_det - 0.5 * (nu + d) * np.log1p(distances / nu)
@@ -40,11 +44,20 @@ class Mixture:
 
     def log_density(self, x: Array) -> Array:
         """Return the logarithm of the density at points [m, d], as [m]."""
-        return np.asarray(logsumexp(self.log_components(x)[0], axis=1))
+        pieces = np.array_split(x, len(x) // MOST_AT_ONCE + 1)
+        return np.concatenate([_log_sum_exp(self.log_components(piece)[0]) for piece in pieces])
 
     def widened(self, factor: float) -> Mixture:
         """Return the mixture whose components are wider by a factor."""
         return replace(self, factors=self.factors * factor)
+
+    def joined(self, other: Mixture, share: float) -> Mixture:
+        """Return the mixture of this one and a share of another."""
+        return Mixture(
+            np.concatenate([(1.0 - share) * self.shares, share * other.shares]),
+            np.concatenate([self.centres, other.centres]),
+            np.concatenate([self.factors, other.factors]),
+        )
 
     def draw(self, n: int, rng: np.random.Generator) -> Array:
         """Return n draws, [n, d]."""
@@ -82,7 +95,7 @@ def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mix
     mixture = Mixture(np.full(k, 1.0 / k), _spread_centres(x, total + floor, k, rng), np.repeat(start[None], k, axis=0))
     for _ in range(N_ITERATIONS if k > 1 else 10):
         log_components, distances = mixture.log_components(x)
-        responsibility = np.exp(log_components - logsumexp(log_components, axis=1, keepdims=True))
+        responsibility = np.exp(log_components - _log_sum_exp(log_components)[:, None])
         robust = responsibility * (DEGREES_OF_FREEDOM + d) / (DEGREES_OF_FREEDOM + distances)
         # One point's worth of the whole covariance keeps a component from collapsing onto a few points.
         sizes = responsibility.sum(axis=0) + 1e-9
@@ -94,6 +107,12 @@ def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mix
             factors[i] = np.linalg.cholesky((scatter + total / k ** (2.0 / d)) / (sizes[i] + 1.0) + floor)
         mixture = Mixture(sizes / sizes.sum(), centres, factors)
     return mixture
+
+
+def _log_sum_exp(values: Array) -> Array:
+    """Return ln of the sum of exp of values [n, k] over k; scipy's own spends most of its time on special cases."""
+    highest = values.max(axis=1)
+    return np.asarray(highest + np.log(np.sum(np.exp(values - highest[:, None]), axis=1)))
 
 
 def _spread_centres(x: Array, covariance: Array, k: int, rng: np.random.Generator) -> Array:

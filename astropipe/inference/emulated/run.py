@@ -172,8 +172,8 @@ class _Rounds:
     def add(self, run: Knowledge, candidates: Candidates) -> bool:
         """Draw a round, or the pilot while no emulator is trusted; return whether it counts."""
         pilot = self.trusted is None
-        pool, deviation, emulator = candidates.pool, candidates.deviation, candidates.emulator
-        one = draw_round(pool, candidates.emulated, deviation, PILOT if pilot else ROUND, run.rng)
+        n, emulator = PILOT if pilot else ROUND, candidates.emulator
+        one = draw_round(candidates.pool, candidates.emulated, candidates.possible, candidates.deviation, n, run.rng)
         values, self.doubts = run.evaluate(one.u), 0
         emulated = emulator.log_likelihood(one.u)
         self.rmse = _rmse(emulated, one, values)
