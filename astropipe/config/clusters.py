@@ -12,14 +12,18 @@ from astropipe.config.base import Section
 class ClusterStartConfig(Section):
     """Initial conditions of a cluster, for ``family: cluster``."""
 
-    profile: Literal["plummer", "king"] = Field("plummer", description="density profile of stars and massless particles")
+    profile: Literal["plummer", "king"] = Field(
+        "plummer", description="density profile of stars and massless particles"
+    )
     w0: float = Field(6.0, ge=0.1, le=16, description="central depth of a King profile")
     n_stars: int = Field(256, ge=2, description="stars")
     n_massless: int = Field(0, ge=0, description="massless particles, which feel the stars and pull nothing")
     masses: Literal["equal", "kroupa"] = Field("kroupa", description="masses of the stars")
     lowest_mass: float = Field(0.08, ge=0.01, description="lowest mass in Msun, for masses kroupa")
     highest_mass: float = Field(8.0, le=150, description="highest mass in Msun, for masses kroupa")
-    virial_ratio: float = Field(0.5, ge=0, lt=1, description="kinetic over absolute potential energy; 0.5 is equilibrium")
+    virial_ratio: float = Field(
+        0.5, ge=0, lt=1, description="kinetic over absolute potential energy; 0.5 is equilibrium"
+    )
     binary_fraction: float = Field(0.0, ge=0, le=1, description="share of the systems that are binaries")
     shortest_axis: float = Field(1e-4, gt=0, description="shortest semi-major axis of a binary, in virial radii")
     longest_axis: float = Field(1e-2, gt=0, description="longest semi-major axis of a binary, in virial radii")
@@ -44,7 +48,8 @@ class TideConfig(Section):
     a: float | str = Field("15.3 km / (s kpc)", description="Oort's A, after Bovy (2017, MNRAS 468, L63)")
     b: float | str = Field("-11.9 km / (s kpc)", description="Oort's B, after the same")
     density: float | str = Field(
-        "0.1 Msun / pc3", description="density of the galaxy at the cluster, after Holmberg & Flynn (2000, MNRAS 313, 209)"
+        "0.1 Msun / pc3",
+        description="density of the galaxy at the cluster, after Holmberg & Flynn (2000, MNRAS 313, 209)",
     )
 
 
@@ -63,19 +68,22 @@ class ClusterRunConfig(Section):
     )
     n_snapshots: int = Field(51, ge=2, description="snapshots, evenly spaced, both ends included")
     snapshot_times: tuple[float, ...] | None = Field(
-        None, description="times of the snapshots after the first, increasing, in the time unit of t_end, in place of it"
+        None,
+        description="times of the snapshots after the first, increasing, in the time unit of t_end, in place of it",
     )
     logs_per_snapshot: int = Field(
         4, ge=1, description="times between two snapshots at which energies, radii and escapes are looked at"
     )
     n_twins: int = Field(
-        32, ge=0, description="massless particles that are integrated twice, with steps of half the size, to see their errors"
+        32,
+        ge=0,
+        description="massless particles that are integrated twice, with steps of half the size, to see their errors",
     )
     escape_radius: float | None = Field(
         None,
         gt=0,
-        description="distance at which an unbound particle has escaped, in N-body units; null: 10 half-mass radii, or 2 "
-        "tidal radii where there is a field",
+        description="distance at which an unbound particle has escaped, in N-body units; null: 10 half-mass radii, "
+        "or 2 tidal radii where there is a field",
     )
     heavy_share: float = Field(0.1, gt=0, le=1, description="share of the stars that count as heavy, by mass")
     tide: TideConfig = Field(TideConfig(), description="tidal field")
@@ -95,7 +103,9 @@ class ClusterRunConfig(Section):
     def _increase(cls, value: tuple[float, ...] | None) -> Any:
         for i, (before, after) in enumerate(zip((0.0, *(value or ())), value or (), strict=False)):
             if not after > before:
-                raise ValueError(f"must increase from the first snapshot, at 0, on, but entry {i} is {after} after {before}")
+                raise ValueError(
+                    f"must increase from the first snapshot, at 0, on, but entry {i} is {after} after {before}"
+                )
         if value is not None and not value:
             raise ValueError("must name at least one time")
         return value

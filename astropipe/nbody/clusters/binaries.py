@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray
@@ -16,7 +18,7 @@ def draw_orbits(rng: np.random.Generator, masses: FloatArray, limits: tuple[floa
     thermal, f(e) = 2 e (Jeans 1919, MNRAS 79, 408; Heggie 1975, MNRAS 173, 729), directions isotropic, phases uniform.
     """
     n = len(masses)
-    axis = np.exp(rng.uniform(*np.log(limits), n))
+    axis = np.exp(rng.uniform(math.log(limits[0]), math.log(limits[1]), n))
     eccentricity = np.sqrt(rng.uniform(0.0, 1.0, n))
     phase = rng.uniform(0.0, 1.0, n)
     towards, other = isotropic(rng, n), isotropic(rng, n)

@@ -1,8 +1,9 @@
 """The time loop: blocks of stars, and of massless particles between them, within one macro step, compiled.
 
-The next block is that of the particles whose steps end first. Stars are predicted to its time, the forces on its members
-are summed, and they are corrected. Massless particles have blocks of their own, in which stars are predicted and not
-touched: nothing that is done for them can reach a star, so that stars move alike, to the bit, with and without them.
+The next block is that of the particles whose steps end first. Stars are predicted to its time, the forces on its
+members are summed, and they are corrected. Massless particles have blocks of their own, in which stars are predicted
+and not touched: nothing that is done for them can reach a star, so that stars move alike, to the bit, with and without
+them.
 """
 
 from __future__ import annotations
@@ -54,8 +55,9 @@ N_COUNTS = 10
 STATUS_NAMES = ("ok", "step-underflow", "collision")
 OK, UNDERFLOW, COLLISION = range(3)
 
-# A block of so few stars is that of a close encounter: its forces are summed twice, before and after the first correction
-# (P(EC)^2, Kokubo, Yoshinaga & Makino 1998, MNRAS 297, 1067), and every so many times, it is searched for a bound pair.
+# A block of so few stars is that of a close encounter: its forces are summed twice, before and after the first
+# correction (P(EC)^2, Kokubo, Yoshinaga & Makino 1998, MNRAS 297, 1067), and every so many times, it is searched for a
+# bound pair.
 _FEW = 4
 _BLOCKS_BETWEEN_SEARCHES = 16
 _NEVER = 2**62
@@ -660,7 +662,7 @@ def _rebase(state: FloatArray) -> None:
 
 @kernel
 def _rebase_pairs(masses: FloatArray, pairs: Pairs, tick_length: float) -> None:
-    """The same for pairs; those that are quiet have not been looked at before."""
+    """Set the time of all pairs back too; those that are quiet have not moved before."""
     relative = np.empty(6)
     for pair in range(len(pairs.members)):
         first, second = pairs.members[pair]

@@ -37,10 +37,11 @@ def check_cluster(masses: FloatArray, positions: FloatArray, velocities: FloatAr
         bad = np.argwhere(~np.isfinite(values))
         if bad.size:
             raise InputError(f"particle {bad[0, 0]}: {name} {values[bad[0, 0]]} is not finite; remove or correct it")
-    bad = np.flatnonzero(masses <= 0.0)
-    if bad.size:
+    without = np.flatnonzero(masses <= 0.0)
+    if without.size:
         raise InputError(
-            f"particle {bad[0]}: mass {masses[bad[0]]} of a star must be positive; what has no mass is of the class massless"
+            f"particle {without[0]}: mass {masses[without[0]]} of a star must be positive; "
+            "what has no mass is of the class massless"
         )
     pair = first_coincident_pair(positions[None])
     if pair is not None:
@@ -59,7 +60,9 @@ def check_times(times: FloatArray, start: float) -> None:
         Naming the first time at fault.
     """
     if times.ndim != 1 or not times.size:
-        raise UsageError(f"times of snapshots must be a list with at least one time, got an array of shape {times.shape}")
+        raise UsageError(
+            f"times of snapshots must be a list with at least one time, got an array of shape {times.shape}"
+        )
     back = np.flatnonzero(~(np.diff(np.r_[start, times]) > 0.0) | ~np.isfinite(times))
     if back.size:
         before = "the time of the cluster" if back[0] == 0 else "the one before"

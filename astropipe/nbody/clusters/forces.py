@@ -32,7 +32,7 @@ def sharing() -> int:
 
 
 def scratch() -> FloatArray:
-    """Return the work space of `forces`, the sums of six components over lanes of each portion, and wake the threads."""
+    """Return the work space of `forces`, the sums over lanes of each portion, and wake the threads."""
     work = np.empty((PORTIONS, 6 * LANES))
     # Machine code that comes from numba's disk cache starts no threads for the parallel functions that it calls.
     _shared_forces(np.empty((0, N_SOURCE * LANES)), np.empty((0, 6)), 0, work, np.empty((0, 6)))

@@ -79,8 +79,8 @@ def make_cluster(config: ClusterStartConfig, seed: int) -> Cluster:
     """
     if not config.shortest_axis < config.longest_axis:
         raise UsageError(
-            f"binaries between {config.shortest_axis} and {config.longest_axis} virial radii: the shortest axis must be "
-            "below the longest"
+            f"binaries between {config.shortest_axis} and {config.longest_axis} virial radii: the shortest axis "
+            "must be below the longest"
         )
     in_msun = _masses(config, seed)
     n_binaries = round(config.n_stars * config.binary_fraction / (1.0 + config.binary_fraction))

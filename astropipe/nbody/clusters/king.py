@@ -96,7 +96,7 @@ def king_state(rng: np.random.Generator, n: int, w0: float) -> tuple[FloatArray,
 
 
 def _speeds(depth: FloatArray, share: FloatArray) -> FloatArray:
-    """Return v / sqrt(2) sigma below which a share of the stars at W moves: the inverse of int x^2 (e^(W - x^2) - 1)."""
+    """Return v / sqrt(2) sigma below which a share of the stars at W moves: the inverse of int x^2 (e^(W-x^2) - 1)."""
 
     def cumulative(x: FloatArray) -> FloatArray:
         below = np.exp(depth) * (0.25 * math.sqrt(math.pi) * erf(x) - 0.5 * x * np.exp(-(x**2))) - x**3 / 3.0

@@ -1,4 +1,4 @@
-"""How particles lie in memory: tiles of `LANES` particles, one row a quantity, so that a loop over lanes is one SIMD loop.
+"""How particles lie in memory: in tiles of `LANES` particles, one row a quantity, for SIMD loops over lanes.
 
 A tile is one contiguous row of an array, and lane l of quantity q is its element ``q * LANES + l``. Both factors are
 constants of the compiled code: the compiler then knows that reads and writes do not overlap, and vectorises loops over

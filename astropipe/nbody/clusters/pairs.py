@@ -9,9 +9,9 @@ error is bounded, and proportional to the disturbance
 .. math:: \gamma = \sum_j \frac{2 m_j}{m_1 + m_2} \left( \frac{a (1 + e)}{r_j} \right)^3,
 
 the sum of all tides on the pair relative to its own force at apocentre. Above a limit of gamma the pair is two stars
-again. Below `QUIET` there are no kicks, and stars feel the pair as one mass; massless particles, which may come close to
-it, always feel both members. gamma is looked at after each step of the barycentre, whose steps are short against the time
-in which any star could arrive.
+again. Below `QUIET` there are no kicks, and stars feel the pair as one mass; massless particles, which may come close
+to it, always feel both members. gamma is looked at after each step of the barycentre, whose steps are short against the
+time in which any star could arrive.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def apocentre(mass: float, orbit: FloatArray) -> float:
     if not inverse_a > 0.0:
         return math.inf
     along = orbit[0] * orbit[3] + orbit[1] * orbit[4] + orbit[2] * orbit[5]
-    return (1.0 + math.hypot(1.0 - r * inverse_a, along * math.sqrt(inverse_a / mass))) / inverse_a
+    return float((1.0 + math.hypot(1.0 - r * inverse_a, along * math.sqrt(inverse_a / mass))) / inverse_a)
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""A cluster in motion: arrays of stars and massless particles that go from time to time, pause, and go on to the bit."""
+"""A cluster in motion: arrays of stars and massless particles that go on, pause, and go on to the bit."""
 
 from __future__ import annotations
 
@@ -131,9 +131,19 @@ class ClusterRun:
         return STATUS_NAMES[self.counts[STATUS]]
 
     @property
+    def star_forces(self) -> int:
+        """How often the force on a star was summed, the first time included."""
+        return int(self.n_stars + self.counts[STAR_FORCES])
+
+    @property
+    def massless_forces(self) -> int:
+        """How often the force on a massless particle was summed, the first time included."""
+        return int(self.n_massless + self.n_twins + self.counts[MASSLESS_FORCES])
+
+    @property
     def interactions(self) -> int:
-        """Pulls of one star on one particle that were summed so far, but for the first forces of all."""
-        return int(self.n_stars * (self.counts[STAR_FORCES] + self.counts[MASSLESS_FORCES]))
+        """Pulls of one star on one particle that were summed so far."""
+        return self.n_stars * (self.star_forces + self.massless_forces)
 
     def _frame(self) -> Frame:
         start, goal, _, of = self.clock
@@ -195,7 +205,7 @@ class ClusterRun:
                     level[i] = min(level_of(steps[i], length), DEEPEST)
             # The first half of a kick has been given for the old step.
             kicked = self.pairs.level >= 0
-            change = 0.5 * (length / 2.0 ** self.pairs.level - kicks)
+            change = 0.5 * (length / 2.0**self.pairs.level - kicks)
             self.pairs.orbit[kicked, 3:] += (change[:, None] * self.pairs.pull)[kicked]
 
     def phase(self) -> Phase:
@@ -215,7 +225,7 @@ class ClusterRun:
     def twin_offsets(self) -> FloatArray:
         """Return how far the twins are from the particles that they double, (n_twins,)."""
         places = layout.get(self.massless.state, layout.X, self.n_massless + self.n_twins)
-        return np.linalg.norm(places[self.n_massless :] - places[: self.n_twins], axis=1)
+        return np.asarray(np.linalg.norm(places[self.n_massless :] - places[: self.n_twins], axis=1))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return all that is needed to go on, for a checkpoint."""

@@ -1,8 +1,8 @@
 r"""One step of one particle: prediction, the Hermite corrector of order 4, and the size of the next step, compiled.
 
-Times are *ticks*: whole numbers from 0 to `END`, the length of a macro step, at whose end all particles meet. A particle
-of level k takes steps of ``END / 2**k`` ticks, and is at a multiple of its step at any time (block time steps: McMillan
-1986; Makino 1991, PASJ 43, 859). Whole numbers of ticks are exact, so no time is ever rounded.
+Times are *ticks*: whole numbers from 0 to `END`, the length of a macro step, at whose end all particles meet. A
+particle of level k takes steps of ``END / 2**k`` ticks, and is at a multiple of its step at any time (block time steps:
+McMillan 1986; Makino 1991, PASJ 43, 859). Whole numbers of ticks are exact, so no time is ever rounded.
 """
 
 from __future__ import annotations

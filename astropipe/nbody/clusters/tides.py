@@ -6,9 +6,9 @@ n(t) = (cos Omega t, sin Omega t, 0) and Oort's A and B (Omega = A - B),
 .. math:: \ddot x = 4 A \Omega\, (n \cdot x)\, n - \Omega^2 (x - z \hat z) - \nu^2 z \hat z,
           \quad \nu^2 = 4 \pi G \rho + 2 (A^2 - B^2),
 
-which is Hill's approximation (Chandrasekhar 1942, Principles of Stellar Dynamics, 5.5; Heggie & Hut 2003, ch. 12) without
-its Coriolis terms, as the axes do not turn. For a point mass A = 3/4 Omega, B = -1/4 Omega and rho = 0. Each particle has
-the Jacobi energy :math:`E_J = v^2/2 + \phi + \phi_t - \Omega L_z` with
+which is Hill's approximation (Chandrasekhar 1942, Principles of Stellar Dynamics; Heggie & Hut 2003, ch. 12) without
+its Coriolis terms, as the axes do not turn. For a point mass A = 3/4 Omega, B = -1/4 Omega and rho = 0. Each particle
+has the Jacobi energy :math:`E_J = v^2/2 + \phi + \phi_t - \Omega L_z` with
 :math:`\phi_t = -\frac12 [4 A \Omega (n \cdot x)^2 - \Omega^2 (x^2 + y^2) - \nu^2 z^2]`.
 """
 
@@ -47,7 +47,7 @@ class Tide(NamedTuple):
         return self.omega != 0.0
 
     def radius(self, mass: float) -> float:
-        """Return the tidal (Jacobi) radius (G M / 4 A Omega)^(1/3) of a mass, in units of G = 1; inf without a field."""
+        """Return the tidal (Jacobi) radius (G M / 4 A Omega)^(1/3) of a mass, G = 1; inf without a field."""
         return (mass / self.radial) ** (1.0 / 3.0) if self.radial > 0.0 else math.inf
 
 
