@@ -273,11 +273,14 @@ def _star_block(
     counts[STAR_BLOCKS] += 1
     if frame.most_disturbed == 0.0 or counts[STATUS] != OK:
         return n
+    # In an order that does not depend on that of the block, which a pause changes.
     more = n
-    for k in range(n):
-        if pairs.role[work.active[k]] >= 0:
-            more = _look_at_pair(stars, masses, pairs, work.active[k], tick, more, frame, work, counts)
+    for pair in range(len(pairs.members)):
+        star = pairs.members[pair, 0]
+        if star >= 0 and stars.state[star // LANES, TICK * LANES + star % LANES] == tick:
+            more = _look_at_pair(stars, masses, pairs, star, tick, more, frame, work, counts)
     if n <= _FEW and counts[STAR_BLOCKS] % _BLOCKS_BETWEEN_SEARCHES == 0:
+        work.active[:n].sort()
         for k in range(n):
             for q in range(k + 1, n):
                 first, second = work.active[k], work.active[q]
