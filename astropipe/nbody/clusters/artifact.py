@@ -76,7 +76,9 @@ def _write(
         units_of: tuple[Any, Any] = (None, None) if scale is None else (scale.mass, scale.length)
         for name, unit in zip(("masses", "positions"), units_of, strict=True):
             # As text: a number would lose its unit, and repr keeps every digit.
-            artifact.write_attributes(name, {"nbody_unit": "" if unit is None else f"{unit.value!r} {unit.unit}"})
+            artifact.write_attributes(
+                name, {"nbody_unit": "" if unit is None else f"{float(unit.value)!r} {unit.unit}"}
+            )
         if run is not None:
             for name, values in run.log.items():
                 artifact.write_array(f"log/{name}", values)

@@ -15,6 +15,7 @@ from astropipe.nbody.conserved import angular_momentum_scale
 
 _ESCAPE_HALF_MASS_RADII = 10.0
 _ESCAPE_TIDAL_RADII = 2.0
+_HALF = FRACTIONS.index(0.5)
 _NUMBERS = (
     "time",
     "energy_error",
@@ -57,16 +58,17 @@ class Records:
         self.reference = np.zeros(5)
         heaviest = np.argsort(-run.masses, kind="stable")[: max(1, math.ceil(heavy_share * n))]
         self.heavy = np.isin(np.arange(n), heaviest)
-        self.escape_radius = np.inf
-        self.write(run)
-        if escape_radius is None:
-            escape_radius = _ESCAPE_HALF_MASS_RADII * self.log["radii_stars"][0, FRACTIONS.index(0.5)]
-            if run.controls.tide.is_there:
-                escape_radius = _ESCAPE_TIDAL_RADII * run.controls.tide.radius(run.masses.sum())
-        self.escape_radius = escape_radius
         # Of the state at the end of the run.
         self.bound = np.ones(n + run.n_massless, dtype=np.bool_)
         self.companion = np.full(n, -1, dtype=np.int64)
+        if escape_radius is None:
+            x = run.phase().positions[:n]
+            distances = np.linalg.norm(x - diagnostics.density_centre(run.masses, x).place, axis=1)
+            escape_radius = _ESCAPE_HALF_MASS_RADII * diagnostics.lagrangian_radii(distances, run.masses)[_HALF]
+            if run.controls.tide.is_there:
+                escape_radius = _ESCAPE_TIDAL_RADII * run.controls.tide.radius(float(run.masses.sum()))
+        self.escape_radius = escape_radius
+        self.write(run)
 
     def write(self, run: ClusterRun) -> None:
         """Write the next row, and look for escapes."""
@@ -78,10 +80,10 @@ class Records:
         distances = np.linalg.norm(positions - centre.place, axis=1)
         unbound = distances > tide.radius(run.masses.sum()) if tide.is_there else state.specific > 0.0
         gone = inside & unbound & (distances > self.escape_radius)
+        inside &= ~gone
         drift = np.average(velocities[:n][inside[:n]], axis=0, weights=run.masses[inside[:n]])
         self.escape_time[gone] = time
-        self.escape_speed[gone] = np.linalg.norm(velocities - drift, axis=1)[gone]
-        inside &= ~gone
+        self.escape_speed[gone] = np.linalg.norm(velocities[gone] - drift, axis=1)
         self.bound, self.companion = inside & ~unbound, state.companion
         row = int(self.done[0])
         if row == 0:
@@ -96,7 +98,7 @@ class Records:
         ):
             self.log[f"radii_{name}"][row] = diagnostics.lagrangian_radii(distances[chosen], weights[chosen])
         n_inside = int(inside[:n].sum())
-        half_mass_radius = self.log["radii_stars"][row, FRACTIONS.index(0.5)]
+        half_mass_radius = self.log["radii_stars"][row, _HALF]
         offsets = run.twin_offsets()
         values = {
             "time": time,
