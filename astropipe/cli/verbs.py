@@ -60,7 +60,7 @@ VERBS = (
         "Integrate systems, or a star cluster; write outcomes, trajectories, or snapshots.",
         ("systems", "cluster-snapshots"),
         "one",
-        "triples-catalog, trajectories or cluster-snapshots",
+        "triples-catalog or trajectories or cluster-snapshots",
         chunked=True,
     ),
     Verb("nbody", "train", "Train a policy that chooses the time step.", (), "none", "policy"),
