@@ -221,8 +221,8 @@ def _check_controls(controls: Controls) -> None:
     for name in ("eta", "massless_eta", "longest_step"):
         if not 0.0 < getattr(controls, name) < math.inf:
             raise UsageError(f"{name} = {getattr(controls, name)} must be positive and finite")
-    if not 0.0 <= controls.most_disturbed <= 0.1:
-        raise UsageError(f"most_disturbed = {controls.most_disturbed} must be between 0 and 0.1")
+    if not 0.0 <= controls.pair_disturbance <= 0.1:
+        raise UsageError(f"pair_disturbance = {controls.pair_disturbance} must be between 0 and 0.1")
     if controls.n_twins < 0:
         raise UsageError(f"n_twins = {controls.n_twins} must be 0 or larger")
 

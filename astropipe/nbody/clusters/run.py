@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from astropipe.nbody.arrays import FloatArray, IntArray
 from astropipe.nbody.clusters import layout
-from astropipe.nbody.clusters.blocks import (
+from astropipe.nbody.clusters.blocks import advance, begin
+from astropipe.nbody.clusters.forces import scratch, sharing
+from astropipe.nbody.clusters.pairs import members_at, no_pairs, relative_at
+from astropipe.nbody.clusters.state import (
     MASSLESS_FORCES,
     N_COUNTS,
     STAR_FORCES,
@@ -21,11 +24,7 @@ from astropipe.nbody.clusters.blocks import (
     Frame,
     Particles,
     Work,
-    advance,
-    begin,
 )
-from astropipe.nbody.clusters.forces import scratch, sharing
-from astropipe.nbody.clusters.pairs import members_at, no_pairs, relative_at
 from astropipe.nbody.clusters.stepping import DEEPEST, END, level_of
 from astropipe.nbody.clusters.tides import NO_TIDE, Tide
 from astropipe.runtime.errors import UsageError
@@ -47,7 +46,7 @@ class Controls:
         That of massless particles.
     longest_step : float
         No step is longer; all particles meet at least this often.
-    most_disturbed : float
+    pair_disturbance : float
         Limit of gamma up to which a hard pair is an orbit of Kepler (`astropipe.nbody.clusters.pairs`); 0 for none.
     tide : Tide
         Field around the cluster.
@@ -58,7 +57,7 @@ class Controls:
     eta: float = 0.02
     massless_eta: float = 0.02
     longest_step: float = 0.0625
-    most_disturbed: float = 0.01
+    pair_disturbance: float = 0.01
     tide: Tide = NO_TIDE
     n_twins: int = 0
 
@@ -148,7 +147,7 @@ class ClusterRun:
     def _frame(self) -> Frame:
         start, goal, _, of = self.clock
         length = (goal - start) / of if of else self.controls.longest_step
-        return Frame(self.time, float(length), self.controls.tide, self.controls.most_disturbed)
+        return Frame(self.time, float(length), self.controls.tide, self.controls.pair_disturbance)
 
     def advance(self, goal: float, budget: int = UNLIMITED) -> bool:
         """Go on to a time, or until about so many interactions were summed.

@@ -87,7 +87,7 @@ def cluster_options(config: ClusterRunConfig, scale: Scale | None) -> ClusterOpt
         eta=config.eta,
         massless_eta=config.massless_eta,
         longest_step=config.longest_step,
-        most_disturbed=config.pair_disturbance,
+        pair_disturbance=config.pair_disturbance,
         tide=_tide(config.tide, scale),
         n_twins=config.n_twins,
     )

@@ -11,18 +11,18 @@ from kepler import kepler_state, period
 
 from astropipe.config.clusters import ClusterStartConfig
 from astropipe.nbody.clusters import Controls, cluster_of, make_cluster, oort_tide, point_mass_tide
-from astropipe.nbody.clusters.blocks import KICKS_GIVEN, PAIRS_ENDED, PAIRS_MADE
 from astropipe.nbody.clusters.diagnostics import energies
 from astropipe.nbody.clusters.forces import forces, potentials, scratch, sharing
 from astropipe.nbody.clusters.layout import get, put, sources
 from astropipe.nbody.clusters.pairs import apocentre, follow_orbit
 from astropipe.nbody.clusters.run import ClusterRun
+from astropipe.nbody.clusters.state import KICKS_GIVEN, PAIRS_ENDED, PAIRS_MADE
 from astropipe.nbody.clusters.stepping import END, fitting_level, level_of, next_level, step_of
 from astropipe.nbody.clusters.tides import add_tide
 from astropipe.nbody.conserved import potential_energy, total_energy
 from astropipe.runtime.errors import UsageError
 
-NO_PAIRS = {"most_disturbed": 0.0}
+NO_PAIRS = {"pair_disturbance": 0.0}
 
 
 def run_of(masses: Any, positions: Any, velocities: Any, **controls: Any) -> ClusterRun:

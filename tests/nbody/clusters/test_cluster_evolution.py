@@ -58,7 +58,7 @@ def test_stars_segregate_by_mass_and_massless_particles_do_not(clusters: list[Cl
 
 def test_most_massless_particles_stay_and_all_speeds_are_above_zero(clusters: list[ClusterResult]) -> None:
     for run in clusters:
-        assert run.status == "ok" and abs(run.energy_error) < 1e-4
+        assert run.status == "ok" and abs(run.energy_error) < 1e-3
         assert run.log["bound_massless"][-1] > 0.8
         gone = np.isfinite(run.escape_time)
         assert (run.escape_speed[gone] > 0).all() and not run.bound[gone].any()
