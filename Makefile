@@ -69,6 +69,8 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 	$(BIN)/python benchmarks/insert_tables.py
 	cp "$(RESULTS)/nbody/cold-starts/outcome-map.png" docs/figures/outcome-map.png
 	cp "$(RESULTS)/nbody/pythagorean/orbits.png" docs/figures/pythagorean.png
+	cp "$(RESULTS)/clusters/massless-cluster/radii.png" docs/figures/cluster-radii.png
+	cp "$(RESULTS)/clusters/massless-cluster/escapes.png" docs/figures/cluster-escapes.png
 	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/class-mosaic.png" docs/figures/galaxies-simulated.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png

@@ -16,7 +16,7 @@ import numba
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray
-from astropipe.nbody.clusters.layout import HALVINGS, LANES, MASS, N_SOURCE, VX, VY, VZ, Y, Z
+from astropipe.nbody.clusters.layout import LANES, MASS, N_SOURCE, VX, VY, VZ, Y, Z
 from astropipe.nbody.compilation import kernel, parallel_kernel
 
 # Particles are shared between threads in so many portions, whatever the number of threads.
@@ -68,18 +68,23 @@ def _add_tile(
 def _over_lanes(sums: FloatArray, quantity: int) -> float:
     """Return the sum over the lanes of one quantity, by halves; the lanes are used up."""
     lanes = sums[quantity * LANES : (quantity + 1) * LANES]
-    width = LANES // 2
-    for _ in range(HALVINGS):
-        for lane in range(width):
-            lanes[lane] += lanes[lane + width]
-        width //= 2
-    return float(lanes[0])
+    # Written out: loops of constant length become SIMD instructions.
+    for lane in range(LANES // 2):
+        lanes[lane] += lanes[lane + LANES // 2]
+    for lane in range(LANES // 4):
+        lanes[lane] += lanes[lane + LANES // 4]
+    for lane in range(LANES // 8):
+        lanes[lane] += lanes[lane + LANES // 8]
+    for lane in range(LANES // 16):
+        lanes[lane] += lanes[lane + LANES // 16]
+    return float(lanes[0] + lanes[1])
 
 
 @kernel
 def force_on(tiles: FloatArray, at: FloatArray, sums: FloatArray, out: FloatArray) -> None:
     """Write acceleration and jerk, (6,), of one particle with position and velocity `at`, (6,)."""
-    sums[:] = 0.0
+    for k in range(6 * LANES):
+        sums[k] = 0.0
     for t in range(tiles.shape[0]):
         _add_tile(tiles[t], at[0], at[1], at[2], at[3], at[4], at[5], sums)
     for component in range(6):

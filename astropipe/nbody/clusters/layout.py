@@ -7,8 +7,6 @@ lanes without any change in the order of a sum.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray
@@ -60,7 +58,3 @@ def sources(masses: FloatArray, positions: FloatArray, velocities: FloatArray) -
     put(tiles, VX, velocities)
     put(tiles, MASS, masses)
     return tiles
-
-
-# log2(LANES), for sums over lanes by halves.
-HALVINGS = int(math.log2(LANES))
