@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,8 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 	$(BIN)/python benchmarks/insert_tables.py
 	cp "$(RESULTS)/nbody/cold-starts/outcome-map.png" docs/figures/outcome-map.png
 	cp "$(RESULTS)/nbody/pythagorean/orbits.png" docs/figures/pythagorean.png
+	cp "$(RESULTS)/clusters/massless-cluster/radii.png" docs/figures/cluster-radii.png
+	cp "$(RESULTS)/clusters/massless-cluster/escapes.png" docs/figures/cluster-escapes.png
 	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/class-mosaic.png" docs/figures/galaxies-simulated.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png
@@ -140,6 +142,10 @@ bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_transfer.py --output benchmarks/results
 	$(BIN)/python benchmarks/figures_nbody.py
+	$(BIN)/python benchmarks/insert_tables.py
+
+bench-clusters: $(READY) ## star clusters: force loop beside C, threads, massless particles, eta, pairs, collapse (half an hour; gcc)
+	$(BIN)/python benchmarks/bench_clusters.py --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
 
 policy: $(READY) ## train the policy of the time step that comes with astropipe again (15 minutes)

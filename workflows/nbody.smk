@@ -15,6 +15,8 @@ pathvars:
 
 wildcard_constraints:
     ensemble="[a-z0-9-]+",
+    cluster="[a-z0-9-]+",
+    figure="radii|energy|escapes|map",
     chunk=r"\d+",
     chunks=r"\d+",
 
@@ -37,6 +39,23 @@ rule all:
             ensemble=JOBS.trajectory_ensembles(),
         ),
         ["<results>/nbody/metrics.h5"] if JOBS.catalog_ensembles() else [],
+        expand(
+            "<results>/clusters/{cluster}/{figure}.png",
+            cluster=JOBS.clusters(),
+            figure=("radii", "energy", "escapes", "map"),
+        ),
+        ["<results>/clusters/metrics.h5"] if JOBS.clusters() else [],
+
+
+# Star clusters alone.
+rule cluster:
+    input:
+        expand(
+            "<results>/clusters/{cluster}/{figure}.png",
+            cluster=JOBS.clusters(),
+            figure=("radii", "energy", "escapes", "map"),
+        ),
+        ["<results>/clusters/metrics.h5"] if JOBS.clusters() else [],
 
 
 rule simulate:
@@ -159,6 +178,101 @@ rule evaluate:
     shell:
         "exec astropipe nbody evaluate {input:q} --output {output:q} {params.settings}"
         " --threads {threads} --force > {log:q} 2>&1"
+
+
+rule simulate_cluster:
+    output:
+        ensure("<results>/clusters/{cluster}/start.h5", non_empty=True),
+    log:
+        "<results>/logs/clusters/{cluster}/simulate.log",
+    benchmark:
+        "<results>/benchmarks/clusters/{cluster}/simulate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_cluster_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["clusters"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_cluster_start_options,
+    shell:
+        "exec astropipe nbody simulate --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --force > {log:q} 2>&1"
+
+
+rule integrate_cluster:
+    input:
+        "<results>/clusters/{cluster}/start.h5",
+    output:
+        ensure("<results>/clusters/{cluster}/cluster.h5", non_empty=True),
+    log:
+        "<results>/logs/clusters/{cluster}/integrate.log",
+    benchmark:
+        "<results>/benchmarks/clusters/{cluster}/integrate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_cluster_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["clusters"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_cluster_run_options,
+    shell:
+        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --resume --force > {log:q} 2>&1"
+
+
+rule evaluate_clusters:
+    input:
+        expand("<results>/clusters/{cluster}/cluster.h5", cluster=JOBS.clusters()),
+    output:
+        ensure("<results>/clusters/metrics.h5", non_empty=True),
+    log:
+        "<results>/logs/clusters/evaluate.log",
+    benchmark:
+        "<results>/benchmarks/clusters/evaluate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["clusters"],
+        settings=JOBS.get_nbody_evaluate_options,
+    shell:
+        "exec astropipe nbody evaluate {input:q} --output {output:q} {params.settings}"
+        " --threads {threads} --force > {log:q} 2>&1"
+
+
+rule plot_cluster:
+    input:
+        "<results>/clusters/{cluster}/cluster.h5",
+    output:
+        report(
+            "<results>/clusters/{cluster}/{figure}.png",
+            caption="report/cluster.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{cluster}", "figure": "{figure}"},
+        ),
+    log:
+        "<results>/logs/clusters/{cluster}/plot-{figure}.log",
+    benchmark:
+        "<results>/benchmarks/clusters/{cluster}/plot-{figure}.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_cluster_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure cluster-{wildcards.figure} --output {output:q} > {log:q} 2>&1"
 
 
 rule plot_energy_errors:

@@ -46,22 +46,29 @@ class Verb:
 
 
 VERBS = (
-    Verb("nbody", "simulate", "Make initial conditions of an ensemble of systems.", (), "none", "systems"),
+    Verb(
+        "nbody",
+        "simulate",
+        "Make initial conditions of an ensemble of systems, or of a star cluster.",
+        (),
+        "none",
+        "systems or cluster-snapshots",
+    ),
     Verb(
         "nbody",
         "integrate",
-        "Integrate systems; write their outcomes, or their trajectories.",
-        ("systems",),
+        "Integrate systems, or a star cluster; write outcomes, trajectories, or snapshots.",
+        ("systems", "cluster-snapshots"),
         "one",
-        "triples-catalog or trajectories",
+        "triples-catalog or trajectories or cluster-snapshots",
         chunked=True,
     ),
     Verb("nbody", "train", "Train a policy that chooses the time step.", (), "none", "policy"),
     Verb(
         "nbody",
         "evaluate",
-        "Measure errors, failures, cost and outcomes of a catalog.",
-        ("triples-catalog",),
+        "Measure errors, failures, cost and outcomes of a catalog, or of clusters.",
+        ("triples-catalog", "cluster-snapshots"),
         "many",
         "metrics",
     ),

@@ -26,7 +26,7 @@ from astropipe.runtime.shipped import data_file, picture_file, weights_file
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "spectra": 2, "grid": 1, "morphology": 3, "inference": 5, "plots": 4}
+CODE = {"nbody": 3, "clusters": 1, "spectra": 2, "grid": 1, "morphology": 3, "inference": 5, "plots": 4}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800
@@ -49,6 +49,7 @@ class Wildcards(Protocol):
     """The wildcards of a job, as Snakemake hands them to functions."""
 
     ensemble: str
+    cluster: str
     posterior: str
     run: str
     sample: str
@@ -73,6 +74,18 @@ def integrate_settings(config: Config, ensemble: str) -> IntegrateConfig:
     """Return the settings by which an ensemble is integrated, labelled by its name; raises as `simulate_settings`."""
     changes = {"label": ensemble} | config.workflow.ensembles[ensemble].integrate
     return _changed(config.nbody.integrate, changes, f"workflow.ensembles.{ensemble}.integrate")
+
+
+def cluster_start_settings(config: Config, cluster: str) -> SimulateConfig:
+    """Return the settings by which a star cluster is made; raises as `simulate_settings`."""
+    changes = {"family": "cluster", "cluster": config.workflow.clusters[cluster].simulate}
+    return _changed(config.nbody.simulate, changes, f"workflow.clusters.{cluster}.simulate")
+
+
+def cluster_run_settings(config: Config, cluster: str) -> IntegrateConfig:
+    """Return the settings by which a cluster is integrated, labelled by its name; raises as `simulate_settings`."""
+    changes = {"label": cluster} | config.workflow.clusters[cluster].integrate
+    return _changed(config.nbody.integrate, changes, f"workflow.clusters.{cluster}.integrate")
 
 
 def sample_settings(config: Config, posterior: str) -> SampleConfig:
@@ -150,6 +163,9 @@ def check_jobs(config: Config) -> None:
     for ensemble in config.workflow.ensembles:
         simulate_settings(config, ensemble)
         integrate_settings(config, ensemble)
+    for cluster in config.workflow.clusters:
+        cluster_start_settings(config, cluster)
+        cluster_run_settings(config, cluster)
     for survey in config.workflow.surveys:
         survey_settings(config, survey)
         predict_settings(config, survey)
@@ -221,6 +237,26 @@ class Jobs:
         """Return the catalogs that have an Agekyan-Anosova map."""
         ensembles = self.catalog_ensembles()
         return [name for name in ensembles if simulate_settings(self.config, name).family == "agekyan-anosova"]
+
+    def clusters(self) -> list[str]:
+        """Return the names of the star clusters."""
+        return list(self.config.workflow.clusters)
+
+    def get_cluster_start_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody simulate`` for a star cluster."""
+        return as_job_options("nbody.simulate", cluster_start_settings(self.config, wildcards.cluster))
+
+    def get_cluster_run_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody integrate`` for a star cluster."""
+        return as_job_options("nbody.integrate", cluster_run_settings(self.config, wildcards.cluster))
+
+    def get_cluster_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job that holds all snapshots of a cluster; doubled after each failure."""
+        start = cluster_start_settings(self.config, wildcards.cluster).cluster
+        run = cluster_run_settings(self.config, wildcards.cluster).cluster
+        snapshots = run.n_snapshots if run.snapshot_times is None else 1 + len(run.snapshot_times)
+        own = _COPIES * 8 * (start.n_stars + start.n_massless) * (6 * snapshots + _RUN_NUMBERS)
+        return int((_BASE_MB + own / 1e6) * 2 ** (attempt - 1))
 
     def surveys(self) -> list[str]:
         """Return the names of the simulated surveys."""

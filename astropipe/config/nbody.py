@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, field_validator
 
 from astropipe.config.base import Section, nearest
+from astropipe.config.clusters import ClusterRunConfig, ClusterStartConfig
 
 Defect = Literal["epsilon_restarts", "seed_frozen", "seeds_overlap", "error_fades", "raw_state"]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
@@ -15,14 +16,15 @@ DEFECTS: tuple[Defect, ...] = get_args(Defect)
 class SimulateConfig(Section):
     """Settings of ``astropipe nbody simulate``: which initial conditions."""
 
-    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named"] = Field(
+    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named", "cluster"] = Field(
         "agekyan-anosova",
         description="initial conditions: cold-start triples, the triples of Saz Ulibarrena & Portegies Zwart (2025), "
-        "Plummer spheres, or one published system by its name",
+        "Plummer spheres, one published system by its name, or a star cluster",
     )
     n_systems: int = Field(1000, ge=1, description="number of systems; 1 is made of a named one")
     n_bodies: int = Field(16, ge=2, description="bodies in a Plummer sphere")
     name: str = Field("figure-eight", description="which published system, for family named")
+    cluster: ClusterStartConfig = Field(ClusterStartConfig(), description="the star cluster, for family cluster")
 
 
 class IntegrateConfig(Section):
@@ -82,6 +84,11 @@ class IntegrateConfig(Section):
         min_length=1,
         description="name of the run, put before the title, by which metrics and figures tell it from others; the "
         "workflow gives the name of the ensemble",
+    )
+    cluster: ClusterRunConfig = Field(
+        ClusterRunConfig(),
+        description="integration of a star cluster; beside it, t_end, max_energy_error and label hold, and nothing "
+        "else of this section",
     )
 
 

@@ -21,6 +21,13 @@ class EnsembleConfig(Section):
     integrate: dict[str, Any] = Field({}, description="changes to nbody.integrate")
 
 
+class ClusterConfig(Section):
+    """One star cluster: what differs from the nbody section."""
+
+    simulate: dict[str, Any] = Field({}, description="changes to nbody.simulate.cluster")
+    integrate: dict[str, Any] = Field({}, description="changes to nbody.integrate")
+
+
 class PosteriorConfig(Section):
     """One posterior: what differs from the inference section."""
 
@@ -115,6 +122,8 @@ _ENSEMBLES = {
     ),
 }
 
+_CLUSTERS = {"massless-cluster": ClusterConfig(simulate={"n_massless": 2000}, integrate={"t_end": 50})}
+
 _SURVEYS = {"simulated-survey": SurveyConfig(simulate={"n_spectra": 4000})}
 
 _GALAXY_SURVEYS = {"simulated-galaxies": GalaxySurveyConfig(simulate={"n_galaxies": 4000})}
@@ -156,6 +165,9 @@ class WorkflowConfig(Section):
     ensembles: dict[str, EnsembleConfig] = Field(
         _ENSEMBLES, description="ensembles of systems by name, each with its changes to the nbody section"
     )
+    clusters: dict[str, ClusterConfig] = Field(
+        _CLUSTERS, description="star clusters by name, each with its changes to the nbody section"
+    )
     spectra_per_chunk: int = Field(1000, ge=1, description="spectra that one job fits")
     surveys: dict[str, SurveyConfig] = Field(
         _SURVEYS, description="simulated surveys by name, each with its changes to the spectra section"
@@ -178,7 +190,7 @@ class WorkflowConfig(Section):
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
     )
 
-    @field_validator("ensembles", "surveys", "observations", "galaxy_surveys", "pictures", "posteriors")
+    @field_validator("ensembles", "clusters", "surveys", "observations", "galaxy_surveys", "pictures", "posteriors")
     @classmethod
     def _names_are_file_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:

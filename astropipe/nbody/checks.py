@@ -53,7 +53,7 @@ def check_systems(masses: FloatArray, positions: FloatArray, velocities: FloatAr
     if massless.size:
         which = "masses" if single else f"system {massless[0]}: masses"
         raise InputError(f"{which} are all 0; at least one must be positive")
-    pair = _first_coincident_pair(positions)
+    pair = first_coincident_pair(positions)
     if pair is not None:
         system, i, j = pair
         raise InputError(
@@ -62,7 +62,7 @@ def check_systems(masses: FloatArray, positions: FloatArray, velocities: FloatAr
         )
 
 
-def _first_coincident_pair(positions: FloatArray) -> tuple[int, int, int] | None:
+def first_coincident_pair(positions: FloatArray) -> tuple[int, int, int] | None:
     """Return system and bodies of the first pair at one place: equal rows are neighbours after a lexical sort."""
     order = np.lexsort((positions[..., 2], positions[..., 1], positions[..., 0]), axis=-1)
     ordered = np.take_along_axis(positions, order[..., None], axis=1)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any, Protocol
 
-from astropipe.nbody.integration import Integration
+from numpy.typing import NDArray
+
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import InterruptedRunError
 from astropipe.runtime.interruption import stop_requested
@@ -16,12 +19,33 @@ _SHORT_S, _LONG_S = 0.3, 1.0
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
-def run_in_spells(integration: Integration, checkpoint: Checkpoint, progress: Progress) -> None:
+class Pausable(Protocol):
+    """What can be integrated in spells: `astropipe.nbody.Integration` and its like."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has come to its end."""
+
+    @property
+    def systems_done(self) -> float:
+        """The sum of the shares of the time that each system has behind it."""
+
+    def advance(self, max_evaluations: int = ...) -> bool:
+        """Go on with about so much more work."""
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all that is needed to go on."""
+
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take up where `arrays` was called."""
+
+
+def run_in_spells(integration: Pausable, checkpoint: Checkpoint, progress: Progress) -> None:
     """Go on until every system has ended; equal to one call of `Integration.advance`, bit for bit.
 
     Parameters
     ----------
-    integration : Integration
+    integration : Pausable
         The systems.
     checkpoint : Checkpoint
         Read at the start, and written every minute and when a stop is requested, also in the middle of systems.

@@ -52,9 +52,18 @@ _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "paper": ("astropipe.nbody.paper.verb", "episodes", ("SazUlibarrena2025",)),
 }
 
+# Verbs of other things than systems, by family and by kind of the input.
+_FAMILIES = {"cluster": "astropipe.nbody.clusters.verbs"}
+_KINDS = {"cluster-snapshots": "astropipe.nbody.clusters.verbs"}
+
+
+def _kind(path: Path) -> str:
+    with open_artifact(path) as source:
+        return source.kind
+
 
 def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: Run) -> str:
-    """Make the initial conditions of an ensemble and write them as a ``systems`` artifact.
+    """Make the initial conditions of an ensemble, or of a cluster, and write them.
 
     Parameters
     ----------
@@ -77,6 +86,8 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
     UsageError
         If the named system does not exist.
     """
+    if config.family in _FAMILIES:
+        return str(importlib.import_module(_FAMILIES[config.family]).simulate(output, config, run))
     ensemble = make_ensemble(config, run.seed)
     provenance = Provenance.of_run("nbody.simulate", config, run, citations=CITATIONS[config.family])
     with create_artifact(output, "systems", title=ensemble.title, provenance=provenance) as artifact:
@@ -89,7 +100,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
 
 
 def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run: Run) -> str:
-    """Integrate the systems of an artifact and write a ``triples-catalog`` or their ``trajectories``.
+    """Integrate the systems of an artifact and write a ``triples-catalog`` or their ``trajectories``; or a cluster.
 
     An interrupted run leaves a checkpoint beside the output; resumed, it ends with the same bytes as an
     uninterrupted one.
@@ -97,7 +108,7 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
     Parameters
     ----------
     inputs : sequence of Path
-        One ``systems`` artifact.
+        One ``systems`` artifact, or one ``cluster-snapshots``, which goes on from its last snapshot.
     output : Path
         The artifact.
     config : IntegrateConfig
@@ -120,6 +131,8 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
         If the run was interrupted; a checkpoint is kept.
     """
     path = inputs[0]
+    if (kind := _kind(path)) in _KINDS:
+        return str(importlib.import_module(_KINDS[kind]).integrate(path, output, config, run))
     ensemble, made_with = _read_systems(path)
     total = len(ensemble.catalog)
     ensemble = ensemble.rows(run.chunk.rows(total))
@@ -264,12 +277,12 @@ def _training_of(module: str) -> Callable[..., PolicyRecord]:
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
-    """Measure errors, failures, cost and outcomes of catalogs and write them as a ``metrics`` artifact.
+    """Measure errors, failures, cost and outcomes of catalogs, or of clusters, and write a ``metrics`` artifact.
 
     Parameters
     ----------
     inputs : sequence of Path
-        ``triples-catalog`` artifacts.
+        ``triples-catalog`` artifacts, or ``cluster-snapshots`` that were integrated.
     output : Path
         The artifact.
     config : EvaluateConfig
@@ -287,6 +300,8 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
     QualityError
         If more systems failed than allowed; the artifact is written all the same.
     """
+    if (kind := _kind(inputs[0])) in _KINDS:
+        return str(importlib.import_module(_KINDS[kind]).evaluate(inputs, output, config, run))
     provenance = Provenance.of_run("nbody.evaluate", config, run, inputs=inputs)
     rows, failed = [], {}
     for path in inputs:

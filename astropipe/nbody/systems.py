@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray
-from astropipe.nbody.conserved import potential_energy, to_barycentre, total_energy
+from astropipe.nbody.conserved import kinetic_energy, potential_energy, to_barycentre
 from astropipe.runtime.errors import UsageError
 from astropipe.runtime.shipped import data_file
 
@@ -220,20 +220,29 @@ def plummer_sphere(
             f"virial_ratio = {virial_ratio} must be >= 0 (and < 1 with rescale), mass_cutoff = {mass_cutoff} in (0, 1]"
         )
     m = m / m.sum()
+    positions, velocities = to_barycentre(m, *plummer_state(rng, n, virial_ratio, mass_cutoff))
+    if not rescale:
+        return System(m, positions, velocities)
+    length, speed = henon_factors(m, positions, velocities, virial_ratio)
+    return System(m, length * positions, speed * velocities)
+
+
+def plummer_state(
+    rng: np.random.Generator, n: int, virial_ratio: float = 0.5, mass_cutoff: float = 0.999
+) -> tuple[FloatArray, FloatArray]:
+    """Return positions and velocities (n, 3) drawn as in `plummer_sphere`, as they come: about the model's centre."""
     enclosed = rng.uniform(0.0, mass_cutoff, n)
     radius = enclosed ** (1.0 / 3.0) / np.sqrt(1.0 - enclosed ** (2.0 / 3.0))
     escape_speed = math.sqrt(2.0) * (1.0 + radius**2) ** -0.25
     speed = _plummer_speed_fractions(rng, n) * escape_speed * math.sqrt(virial_ratio / 0.5)
     length = 3.0 * math.pi / 16.0
-    positions, velocities = to_barycentre(
-        m,
-        length * radius[:, None] * _isotropic(rng, n),
-        speed[:, None] * _isotropic(rng, n) / math.sqrt(length),
+    return (
+        length * radius[:, None] * isotropic(rng, n),
+        speed[:, None] * isotropic(rng, n) / math.sqrt(length),
     )
-    return _to_henon_units(m, positions, velocities, virial_ratio) if rescale else System(m, positions, velocities)
 
 
-def _isotropic(rng: np.random.Generator, n: int) -> FloatArray:
+def isotropic(rng: np.random.Generator, n: int) -> FloatArray:
     """Return n random unit vectors, (n, 3)."""
     z = rng.uniform(-1.0, 1.0, n)
     azimuth = rng.uniform(0.0, 2.0 * math.pi, n)
@@ -250,12 +259,12 @@ def _plummer_speed_fractions(rng: np.random.Generator, n: int) -> FloatArray:
     return accepted[:n]
 
 
-def _to_henon_units(m: FloatArray, x: FloatArray, v: FloatArray, virial_ratio: float) -> System:
-    """Scale a state to E = -1/4 at the given virial ratio Q = T / |U|: then U = -1/4 / (1 - Q)."""
+def henon_factors(m: FloatArray, x: FloatArray, v: FloatArray, virial_ratio: float) -> tuple[float, float]:
+    """Return the factors of lengths and speeds that give E = -1/4 at a virial ratio Q = T / |U|: U = -1/4 / (1 - Q)."""
     target = -0.25 / (1.0 - virial_ratio)
-    x = x * (float(potential_energy(m, x)) / target)
-    kinetic = float(total_energy(m, x, v) - potential_energy(m, x))
-    return System(m, x, v * math.sqrt(-virial_ratio * target / kinetic) if kinetic > 0.0 else v)
+    length = float(potential_energy(m, x)) / target
+    kinetic = float(kinetic_energy(m, v))
+    return length, math.sqrt(-virial_ratio * target / kinetic) if kinetic > 0.0 else 1.0
 
 
 def named_systems() -> tuple[str, ...]:

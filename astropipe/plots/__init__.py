@@ -48,6 +48,10 @@ FIGURES = {
         ("systems", "triples-catalog"), "nbody:outcome_map", "outcome of cold starts over the Agekyan-Anosova map"
     ),
     "orbits": Drawing(("trajectories",), "nbody:orbits", "paths of the bodies and their distances"),
+    "cluster-radii": Drawing(("cluster-snapshots",), "clusters:radii", "Lagrangian radii of each class over time"),
+    "cluster-energy": Drawing(("cluster-snapshots",), "clusters:energy", "energy error and cost of clusters over time"),
+    "cluster-escapes": Drawing(("cluster-snapshots",), "clusters:escapes", "who escapes when, and how fast"),
+    "cluster-map": Drawing(("cluster-snapshots",), "clusters:cluster_map", "stars and massless particles on the sky"),
     "kiel": Drawing(("stellar-catalog",), "spectra:kiel", "gravity over effective temperature, coloured by iron"),
     "label-errors": Drawing(
         ("spectra", "stellar-catalog"), "spectra:label_errors", "predicted less true labels of simulated spectra"

@@ -105,12 +105,15 @@ def test_masked_integers_and_unicode_text_come_back(folder: Path, provenance: Pr
 def test_an_artifact_larger_than_memory_is_filled_in_blocks(folder: Path, provenance: Provenance) -> None:
     path = folder / "a.h5"
     with create_artifact(path, "cluster-snapshots", title="t", provenance=provenance) as artifact:
+        artifact.write_table(QTable({"id": np.arange(5), "class": ["star"] * 5, "mass": np.ones(5) * units.Msun}))
         artifact.write_array("times", [0.0, 1.0], unit="Myr")
         artifact.write_array("masses", np.ones(5), unit="Msun")
         for name, unit in (("positions", "pc"), ("velocities", "km/s")):
             dataset = artifact.create_array(name, (2, 5, 3), np.float64, unit=unit)
             for snapshot in range(2):
                 dataset[snapshot] = snapshot
+        for name in ("masses", "positions"):
+            artifact.write_attributes(name, {"nbody_unit": ""})
     with open_artifact(path) as artifact:
         assert artifact.array("positions")[1, 4, 2] == 1 * units.pc
 

@@ -16,6 +16,7 @@ from small import Python
 
 from astropipe.artifacts import InputRecord, create_artifact, open_artifact
 from astropipe.artifacts.merging import merge
+from astropipe.config.clusters import ClusterStartConfig
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
 from astropipe.config.morphology import ClassifyConfig
@@ -50,6 +51,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     systems = [paths["systems"]]
     nbody.integrate(systems, paths["triples-catalog"], IntegrateConfig(t_end=3.0), Run())
     nbody.integrate(systems, paths["trajectories"], IntegrateConfig(t_end=3.0, keep="trajectories", n_saved=20), Run())
+    paths["cluster-snapshots"] = folder / "cluster-snapshots.h5"
+    cluster = SimulateConfig(family="cluster", cluster=ClusterStartConfig(n_stars=16, n_massless=20))
+    nbody.simulate([], folder / "cluster.h5", cluster, Run())
+    nbody.integrate([folder / "cluster.h5"], paths["cluster-snapshots"], IntegrateConfig(t_end=1.0), Run())
     paths["spectra"], paths["stellar-catalog"] = folder / "spectra.h5", folder / "stellar-catalog.h5"
     spectra.simulate([], paths["spectra"], SurveyConfig(n_spectra=30), Run())
     spectra.predict([paths["spectra"]], paths["stellar-catalog"], PredictConfig(models=True), Run())

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import difflib
 
-from astropipe.artifacts.schemas import inference, morphology, nbody, spectra
+from astropipe.artifacts.schemas import clusters, inference, morphology, nbody, spectra
 from astropipe.artifacts.schemas.base import AXIS_LENGTHS, Field, Schema
 from astropipe.runtime.errors import UsageError
 
 __all__ = ["AXIS_LENGTHS", "SCHEMAS", "Field", "Schema", "schema"]
 
 SCHEMAS: dict[str, Schema] = {
-    schema.kind: schema for schema in (*nbody.SCHEMAS, *spectra.SCHEMAS, *morphology.SCHEMAS, *inference.SCHEMAS)
+    schema.kind: schema
+    for schema in (
+        *nbody.SCHEMAS,
+        *clusters.SCHEMAS,
+        *spectra.SCHEMAS,
+        *morphology.SCHEMAS,
+        *inference.SCHEMAS,
+    )
 }
 
 
