@@ -46,24 +46,31 @@ class Verb:
 
 
 VERBS = (
-    Verb("nbody", "simulate", "Make initial conditions of an ensemble of systems.", (), "none", "systems"),
+    Verb(
+        "nbody",
+        "simulate",
+        "Make initial conditions of an ensemble of systems, or of a periodic box.",
+        (),
+        "none",
+        "systems or box-snapshots",
+    ),
     Verb(
         "nbody",
         "integrate",
-        "Integrate systems; write their outcomes, or their trajectories.",
-        ("systems",),
+        "Integrate systems; write their outcomes, or their trajectories. Run a periodic box.",
+        ("systems", "box-snapshots"),
         "one",
-        "triples-catalog or trajectories",
+        "triples-catalog or trajectories or box-snapshots",
         chunked=True,
     ),
     Verb("nbody", "train", "Train a policy that chooses the time step.", (), "none", "policy"),
     Verb(
         "nbody",
         "evaluate",
-        "Measure errors, failures, cost and outcomes of a catalog.",
-        ("triples-catalog",),
+        "Measure errors, failures, cost and outcomes of a catalog, or the flow in a periodic box.",
+        ("triples-catalog", "box-snapshots"),
         "many",
-        "metrics",
+        "metrics or flow-statistics",
     ),
     Verb("spectra", "simulate", "Simulate a survey with known labels.", (), "none", "spectra", chunked=True),
     Verb(

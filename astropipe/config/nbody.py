@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 from pydantic import Field, field_validator
 
 from astropipe.config.base import Section, nearest
+from astropipe.config.flow import BoxRunConfig, BoxStartConfig, FlowConfig
 
 Defect = Literal["epsilon_restarts", "seed_frozen", "seeds_overlap", "error_fades", "raw_state"]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
@@ -15,14 +16,15 @@ DEFECTS: tuple[Defect, ...] = get_args(Defect)
 class SimulateConfig(Section):
     """Settings of ``astropipe nbody simulate``: which initial conditions."""
 
-    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named"] = Field(
+    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named", "box"] = Field(
         "agekyan-anosova",
         description="initial conditions: cold-start triples, the triples of Saz Ulibarrena & Portegies Zwart (2025), "
-        "Plummer spheres, or one published system by its name",
+        "Plummer spheres, one published system by its name, or a periodic box of particles",
     )
     n_systems: int = Field(1000, ge=1, description="number of systems; 1 is made of a named one")
     n_bodies: int = Field(16, ge=2, description="bodies in a Plummer sphere")
     name: str = Field("figure-eight", description="which published system, for family named")
+    box: BoxStartConfig = Field(BoxStartConfig(), description="the box, for family box")
 
 
 class IntegrateConfig(Section):
@@ -83,6 +85,9 @@ class IntegrateConfig(Section):
         description="name of the run, put before the title, by which metrics and figures tell it from others; the "
         "workflow gives the name of the ensemble",
     )
+    box: BoxRunConfig = Field(
+        BoxRunConfig(), description="how a periodic box is run; of the above, only the label is its"
+    )
 
 
 class TrainConfig(Section):
@@ -125,6 +130,7 @@ class EvaluateConfig(Section):
     max_failure_fraction: float | None = Field(
         None, ge=0, le=1, description="fail, with exit code 4, when a larger share failed; null to report only"
     )
+    box: FlowConfig = Field(FlowConfig(), description="statistics of the flow in a periodic box")
 
 
 class NbodyConfig(Section):

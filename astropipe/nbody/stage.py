@@ -13,11 +13,13 @@ from astropy.table import Table
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.artifacts.provenance import package_versions
+from astropipe.artifacts.reader import open_unchecked
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig, TrainConfig
 from astropipe.nbody.catalog import triples_catalog
 from astropipe.nbody.checks import check_systems
 from astropipe.nbody.ensembles import Ensemble, make_ensemble, time_quantity
 from astropipe.nbody.evaluation import quality
+from astropipe.nbody.flow.verbs import evaluate_box, integrate_box, simulate_box
 from astropipe.nbody.integration import Integration, IntegrationResult, Options, Trajectory
 from astropipe.nbody.pausing import run_in_spells
 from astropipe.nbody.policy import SHIPPED, read_policy
@@ -45,6 +47,7 @@ CITATIONS = {
     "saz-ulibarrena": ("SazUlibarrena2025",),
     "plummer": ("Plummer1911", "Aarseth1974"),
     "named": (),
+    "box": (),
 }
 # Of each policy: the module of its `train_policy`, the setting that counts the steps of its training, its citations.
 _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
@@ -54,7 +57,7 @@ _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 
 
 def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: Run) -> str:
-    """Make the initial conditions of an ensemble and write them as a ``systems`` artifact.
+    """Make the initial conditions of an ensemble as a ``systems`` artifact, or of a box as ``box-snapshots``.
 
     Parameters
     ----------
@@ -75,8 +78,10 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
     Raises
     ------
     UsageError
-        If the named system does not exist.
+        If the named system, or the cosmology of a box, does not exist.
     """
+    if config.family == "box":
+        return simulate_box(output, config, run)
     ensemble = make_ensemble(config, run.seed)
     provenance = Provenance.of_run("nbody.simulate", config, run, citations=CITATIONS[config.family])
     with create_artifact(output, "systems", title=ensemble.title, provenance=provenance) as artifact:
@@ -89,7 +94,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
 
 
 def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run: Run) -> str:
-    """Integrate the systems of an artifact and write a ``triples-catalog`` or their ``trajectories``.
+    """Integrate the systems of an artifact and write a ``triples-catalog`` or their ``trajectories``; or run a box.
 
     An interrupted run leaves a checkpoint beside the output; resumed, it ends with the same bytes as an
     uninterrupted one.
@@ -97,7 +102,7 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
     Parameters
     ----------
     inputs : sequence of Path
-        One ``systems`` artifact.
+        One ``systems`` artifact, or ``box-snapshots``, whose last one is the start.
     output : Path
         The artifact.
     config : IntegrateConfig
@@ -120,6 +125,8 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
         If the run was interrupted; a checkpoint is kept.
     """
     path = inputs[0]
+    if kind_of(path) == "box-snapshots":
+        return integrate_box(path, output, config, run)
     ensemble, made_with = _read_systems(path)
     total = len(ensemble.catalog)
     ensemble = ensemble.rows(run.chunk.rows(total))
@@ -144,6 +151,12 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
     run.discard_checkpoint(output)
     failed = int(np.sum((result.status != "ok") & (result.status != "escape")))
     return f"{len(ensemble.catalog)} systems, {failed} of them not to be used (column status)"
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of an artifact."""
+    with open_unchecked(path) as artifact:
+        return artifact.kind
 
 
 def _read_systems(path: Path) -> tuple[Ensemble, tuple[str, ...]]:
@@ -264,18 +277,18 @@ def _training_of(module: str) -> Callable[..., PolicyRecord]:
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
-    """Measure errors, failures, cost and outcomes of catalogs and write them as a ``metrics`` artifact.
+    """Measure errors, failures, cost and outcomes of catalogs as ``metrics``, or a box as ``flow-statistics``.
 
     Parameters
     ----------
     inputs : sequence of Path
-        ``triples-catalog`` artifacts.
+        ``triples-catalog`` artifacts, or one of ``box-snapshots``.
     output : Path
         The artifact.
     config : EvaluateConfig
         What counts as a failure, and how many are too many.
     run : Run
-        Seed of the record only: nothing here is random.
+        Gives the seed by which pairs in a box are chosen; nothing else here is random.
 
     Returns
     -------
@@ -287,6 +300,8 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
     QualityError
         If more systems failed than allowed; the artifact is written all the same.
     """
+    if any(kind_of(path) == "box-snapshots" for path in inputs):
+        return evaluate_box(inputs, output, config, run)
     provenance = Provenance.of_run("nbody.evaluate", config, run, inputs=inputs)
     rows, failed = [], {}
     for path in inputs:

@@ -48,6 +48,11 @@ FIGURES = {
         ("systems", "triples-catalog"), "nbody:outcome_map", "outcome of cold starts over the Agekyan-Anosova map"
     ),
     "orbits": Drawing(("trajectories",), "nbody:orbits", "paths of the bodies and their distances"),
+    "flow-moments": Drawing(("flow-statistics",), "flow:moments", "velocities of pairs over their separation"),
+    "flow-distributions": Drawing(
+        ("flow-statistics",), "flow:distributions", "densities of velocities of pairs with fitted distributions"
+    ),
+    "box-slices": Drawing(("box-snapshots",), "flow:slices", "matter in a slice through a periodic box"),
     "kiel": Drawing(("stellar-catalog",), "spectra:kiel", "gravity over effective temperature, coloured by iron"),
     "label-errors": Drawing(
         ("spectra", "stellar-catalog"), "spectra:label_errors", "predicted less true labels of simulated spectra"

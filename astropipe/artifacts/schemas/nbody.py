@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from astropipe.artifacts.schemas import flow
 from astropipe.artifacts.schemas.base import Field, Schema, trained_model
 
 
@@ -120,4 +121,5 @@ SCHEMAS = (
             _velocity("velocities", "barycentric velocities", "snapshot", "particle", "xyz"),
         ),
     ),
+    *flow.SCHEMAS,
 )

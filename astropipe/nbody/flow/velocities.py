@@ -186,7 +186,7 @@ def pair_statistics(
     number = bits / 2.0**64
     within = _expected_within(positions, number, edges, box_size)
     shares = np.minimum.accumulate(np.minimum(1.0, np.sqrt(max_pairs / np.maximum(within[1:], 1.0))))
-    regions = _regions(positions, box_size, regions_per_side)
+    regions = regions_of(positions, box_size, regions_per_side)
     sums = np.zeros((regions_per_side**3 + 1, bins, _N_SUMS))
     samples: list[list[FloatArray]] = [[] for _ in range(bins)]
     sample_regions: list[list[IntArray]] = [[] for _ in range(bins)]
@@ -293,7 +293,7 @@ def _expected_random(counts: FloatArray, edges: FloatArray, box_size: float | No
     return np.asarray(0.5 * counts * (counts - 1.0) * shells * closeness)
 
 
-def _regions(positions: FloatArray, box_size: float | None, per_side: int) -> IntArray:
+def regions_of(positions: FloatArray, box_size: float | None, per_side: int) -> IntArray:
     """Return for each particle which of per_side^3 equal cuboids it is in."""
     low = np.zeros(3) if box_size is not None else positions.min(axis=0)
     side = np.full(3, box_size) if box_size is not None else np.maximum(np.ptp(positions, axis=0), 1e-300)
