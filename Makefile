@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -142,8 +142,12 @@ bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made
 	$(BIN)/python benchmarks/figures_nbody.py
 	$(BIN)/python benchmarks/insert_tables.py
 
+bench-clusters: $(READY) ## a periodic box and the laws of its flow: cost, laws, errors (half an hour)
+	$(BIN)/python benchmarks/bench_flow.py
+	$(BIN)/python benchmarks/insert_tables.py
+
 policy: $(READY) ## train the policy of the time step that comes with astropipe again (15 minutes)
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
-	rm -rf results results-tiny results-baselines results-morphology results-inference results-supernovae logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf results results-tiny results-baselines results-morphology results-inference results-supernovae results-flow logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

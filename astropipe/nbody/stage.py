@@ -19,6 +19,7 @@ from astropipe.nbody.catalog import triples_catalog
 from astropipe.nbody.checks import check_systems
 from astropipe.nbody.ensembles import Ensemble, make_ensemble, time_quantity
 from astropipe.nbody.evaluation import quality
+from astropipe.nbody.flow.verbs import CITATIONS as FLOW_CITATIONS
 from astropipe.nbody.flow.verbs import evaluate_box, integrate_box, simulate_box
 from astropipe.nbody.integration import Integration, IntegrationResult, Options, Trajectory
 from astropipe.nbody.pausing import run_in_spells
@@ -47,7 +48,7 @@ CITATIONS = {
     "saz-ulibarrena": ("SazUlibarrena2025",),
     "plummer": ("Plummer1911", "Aarseth1974"),
     "named": (),
-    "box": (),
+    **FLOW_CITATIONS,
 }
 # Of each policy: the module of its `train_policy`, the setting that counts the steps of its training, its citations.
 _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {

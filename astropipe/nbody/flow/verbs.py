@@ -23,9 +23,11 @@ from astropipe.runtime.progress import Progress
 from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.seeds import stream
 
-_START = ("EisensteinHu1998", "Diemer2018", "Bouchet1995")
-_RUN = ("HockneyEastwood1981", "Quinn1997")
-_FLOW = ("Xu2022", "Xu2023", "Davis1985", "SchaapWeygaert2000")
+CITATIONS = {
+    "box": ("EisensteinHu1998", "Diemer2018", "Bouchet1995"),
+    "particle-mesh": ("HockneyEastwood1981", "Quinn1997"),
+    "flow": ("Xu2022", "Xu2023", "Davis1985", "SchaapWeygaert2000"),
+}
 _SECONDS_BETWEEN_CHECKPOINTS = 60.0
 
 
@@ -53,7 +55,7 @@ def simulate_box(output: Path, config: SimulateConfig, run: Run) -> str:
     title = f"Box of {settings.n_side}^3 particles, {settings.size_mpc:g} Mpc, {settings.cosmology}"
     start = Snapshot(a, positions, momenta * (background.hubble(1.0) / a))
     box = Box(title, cosmology, settings.size_mpc, [start])
-    provenance = Provenance.of_run("nbody.simulate", config, run, citations=_START)
+    provenance = Provenance.of_run("nbody.simulate", config, run, citations=CITATIONS["box"])
     write_box(output, box, empty_book(np.array([a])), provenance)
     return f"{len(positions)} particles at redshift {settings.redshift:g}"
 
@@ -81,7 +83,9 @@ def integrate_box(path: Path, output: Path, config: IntegrateConfig, run: Run) -
         settings.mesh or 2 * round(np.cbrt(len(start.positions))),
         run.threads,
     )
-    provenance = Provenance.of_run("nbody.integrate", config, run, inputs=[path], citations=(*made_with, *_RUN))
+    provenance = Provenance.of_run(
+        "nbody.integrate", config, run, inputs=[path], citations=(*made_with, *CITATIONS["particle-mesh"])
+    )
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     with run.progress(f"{path.name} particle mesh", evolution.n_steps, "steps") as reporter:
         _run_to_the_end(evolution, checkpoint, reporter)
@@ -130,7 +134,7 @@ def evaluate_box(inputs: Sequence[Path], output: Path, config: EvaluateConfig, r
     """Measure the flow of a box and write ``flow-statistics``; see `astropipe.nbody.stage.evaluate`."""
     if len(inputs) != 1:
         raise UsageError(f"the flow of one box is measured at a time, but {len(inputs)} files were given")
-    provenance = Provenance.of_run("nbody.evaluate", config, run, inputs=inputs, citations=_FLOW)
+    provenance = Provenance.of_run("nbody.evaluate", config, run, inputs=inputs, citations=CITATIONS["flow"])
     with open_artifact(inputs[0], "box-snapshots") as artifact:
         numbers = range(len(artifact.table()))
         if config.box.snapshots == "last":
