@@ -28,7 +28,7 @@ from astropipe.nbody import stage
 from astropipe.runtime.compute import set_threads
 from astropipe.runtime.run import Run
 
-SIZES = {50.0: 4, 100.0: 3}
+SIZES = {50.0: 3, 100.0: 3}
 FAMILY = ("--set", "nbody.simulate.family=box", "--seed", "0")
 SEPARATIONS = {
     "xi": "ξ",

@@ -47,7 +47,7 @@ def moments(artifacts: Sequence[Artifact]) -> Figure:
     label, last = snapshots[-1]
     r, second = last["r"].value, last["du2"].value
     even.plot(r[: len(r) // 2], second[0] * (r[: len(r) // 2] / r[0]) ** (2 / 3), color="0.5", linestyle=":")
-    even.annotate("r$^{2/3}$", (r[len(r) // 3], 1.1 * second[0] * (r[len(r) // 3] / r[0]) ** (2 / 3)), color="0.4")
+    even.annotate("r$^{2/3}$", (r[len(r) // 3] / 2, 1.2 * second[0] * (r[len(r) // 3] / r[0]) ** (2 / 3)), color="0.4")
     for axes, level in ((skewness, 0.0), (odd, 1.0), (kurtosis, 3.0), (correlation, 0.5)):
         axes.axhline(level, color="0.5", linestyle=":", linewidth=0.8)
     # Where the mean vanishes, the relation is a ratio of noises.
@@ -88,7 +88,8 @@ def distributions(artifacts: Sequence[Artifact]) -> Figure:
         axes.set(yscale="log", ylim=(1e-12, 3), xlabel=f"{title} / standard deviation")
         axes.axvline(0.0, color="0.8", linewidth=0.6, zorder=0)
     figure.axes[0].set_ylabel("density, each 100 times lower")
-    figure.axes[0].legend(fontsize=8, title="separation")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, title="separation", loc="outside right center")
     figure.suptitle(f"{artifact.title}\nlines: X distribution, dotted: logistic distribution", fontsize=9)
     return figure
 

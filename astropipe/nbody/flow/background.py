@@ -149,10 +149,6 @@ class LinearPower:
         radius = 8.0 / self.cosmology.h
         return self._shape(k) * (self.sigma8 / self._deviation(radius)) ** 2
 
-    def deviation(self, radius: float) -> float:
-        """Return the standard deviation of the linear density in spheres of a radius in Mpc."""
-        return self._deviation(radius) * self.sigma8 / self._deviation(8.0 / self.cosmology.h)
-
     def _shape(self, k: FloatArray) -> FloatArray:
         c = self.cosmology
         temperature = c.Tcmb0.value or 2.7255

@@ -46,11 +46,6 @@ def x_variance(v0: float, alpha: float) -> float:
     return float(alpha * v0**2 * kve(2, alpha) / kve(1, alpha))
 
 
-def x_kurtosis(alpha: float) -> float:
-    """Return the kurtosis of the X distribution, 3 K1(alpha) K3(alpha) / K2(alpha)^2: 6 to 3 as alpha grows."""
-    return float(3.0 * kve(1, alpha) * kve(3, alpha) / kve(2, alpha) ** 2)
-
-
 def logistic_log_density(values: FloatArray, location: float, scale: float) -> FloatArray:
     """Return the logarithm of the logistic distribution, sech^2((v - location) / 2 scale) / (4 scale)."""
     u = np.abs(values - location) / scale

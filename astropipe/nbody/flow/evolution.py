@@ -141,11 +141,13 @@ class Evolution:
         a0, a1 = self.edges[self.step], self.edges[self.step + 1]
         middle = np.sqrt(a0 * a1)
         if self._field is None:
-            self._look()
-        self.momenta += self._gravity * self.background.kick(a0, middle)
+            # At the start, and after a pause: the field is a function of the positions alone.
+            self._field, potential = self._gravity()
+            if self.step == 0:
+                self._note(potential)
+        self.momenta += self._field * self.background.kick(a0, middle)
         self.positions = wrapped(self.positions + self.momenta * self.background.drift(a0, a1), self.mesh.box_size)
-        field, potential = self.mesh.gravity(self.positions)
-        self._field = 1.5 * self.background.omega_m * field
+        self._field, potential = self._gravity()
         self.momenta += self._field * self.background.kick(middle, a1)
         self.step += 1
         self._note(potential)
@@ -153,22 +155,16 @@ class Evolution:
             h0 = self.background.hubble(1.0)
             self.snapshots.append(Snapshot(self.a, self.positions.copy(), self.momenta * (h0 / self.a)))
 
-    @property
-    def _gravity(self) -> FloatArray:
-        assert self._field is not None
-        return self._field
-
-    def _look(self) -> None:
-        """Find the field at the present positions, at the start and after a pause: it is a function of them alone."""
-        field, potential = self.mesh.gravity(self.positions)
-        self._field = 1.5 * self.background.omega_m * field
-        if self.step == 0:
-            self._note(potential)
+    def _gravity(self) -> tuple[FloatArray, float]:
+        """Return minus the gradient of phi at the particles, and half the mean of phi times the contrast."""
+        field, energy = self.mesh.gravity(self.positions)
+        strength = 1.5 * self.background.omega_m
+        return strength * field, strength * energy
 
     def _note(self, potential: float) -> None:
         h0 = self.background.hubble(1.0)
         kinetic = 0.5 * float(np.mean(np.sum(self.momenta**2, axis=1))) / self.a**2
-        self.energies[self.step] = kinetic * h0**2, 1.5 * self.background.omega_m * potential * h0**2 / self.a
+        self.energies[self.step] = kinetic * h0**2, potential * h0**2 / self.a
 
     @property
     def layzer_irvine_error(self) -> FloatArray:
@@ -183,11 +179,6 @@ class Evolution:
         lost = np.concatenate([[0.0], np.cumsum(0.5 * (rate[1:] + rate[:-1]) * np.diff(ln_a))])
         total = kinetic + potential + lost
         return np.asarray((total - total[0]) / np.abs(potential))
-
-    @property
-    def momentum_error(self) -> float:
-        """Total momentum, relative to that of particles that all move the same way."""
-        return float(np.linalg.norm(self.momenta.mean(axis=0)) / np.sqrt(np.mean(np.sum(self.momenta**2, axis=1))))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the whole state as arrays, for a checkpoint."""
