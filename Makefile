@@ -66,9 +66,13 @@ $(VENV)/.peers: $(READY)
 tables: catalogs ## make the tables and figures of docs/ again and put them there
 	$(BIN)/python benchmarks/table_inference_constraints.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_orders.py --output benchmarks/results
+	$(BIN)/python benchmarks/table_flow.py "$(RESULTS)/nbody/box-50-mpc/flow.h5" --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
 	cp "$(RESULTS)/nbody/cold-starts/outcome-map.png" docs/figures/outcome-map.png
 	cp "$(RESULTS)/nbody/pythagorean/orbits.png" docs/figures/pythagorean.png
+	cp "$(RESULTS)/nbody/box-50-mpc/box-slices.png" docs/figures/flow-slices.png
+	cp "$(RESULTS)/nbody/box-50-mpc/flow-moments.png" docs/figures/flow-moments.png
+	cp "$(RESULTS)/nbody/box-50-mpc/flow-distributions.png" docs/figures/flow-distributions.png
 	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/class-mosaic.png" docs/figures/galaxies-simulated.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png
@@ -142,7 +146,7 @@ bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made
 	$(BIN)/python benchmarks/figures_nbody.py
 	$(BIN)/python benchmarks/insert_tables.py
 
-bench-clusters: $(READY) ## a periodic box and the laws of its flow: cost, laws, errors (half an hour)
+bench-clusters: $(READY) ## a periodic box: cost, and the scatter of boxes beside their errors (half an hour)
 	$(BIN)/python benchmarks/bench_flow.py
 	$(BIN)/python benchmarks/insert_tables.py
 
