@@ -66,11 +66,15 @@ $(VENV)/.peers: $(READY)
 tables: catalogs ## make the tables and figures of docs/ again and put them there
 	$(BIN)/python benchmarks/table_inference_constraints.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_orders.py --output benchmarks/results
+	$(BIN)/python benchmarks/table_flow.py "$(RESULTS)/nbody/box-50-mpc/flow.h5" --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
 	cp "$(RESULTS)/nbody/cold-starts/outcome-map.png" docs/figures/outcome-map.png
 	cp "$(RESULTS)/nbody/pythagorean/orbits.png" docs/figures/pythagorean.png
 	cp "$(RESULTS)/clusters/massless-cluster/radii.png" docs/figures/cluster-radii.png
 	cp "$(RESULTS)/clusters/massless-cluster/escapes.png" docs/figures/cluster-escapes.png
+	cp "$(RESULTS)/nbody/box-50-mpc/box-slices.png" docs/figures/flow-slices.png
+	cp "$(RESULTS)/nbody/box-50-mpc/flow-moments.png" docs/figures/flow-moments.png
+	cp "$(RESULTS)/nbody/box-50-mpc/flow-distributions.png" docs/figures/flow-distributions.png
 	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/class-mosaic.png" docs/figures/galaxies-simulated.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png
@@ -144,12 +148,13 @@ bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made
 	$(BIN)/python benchmarks/figures_nbody.py
 	$(BIN)/python benchmarks/insert_tables.py
 
-bench-clusters: $(READY) ## star clusters: force loop beside C, threads, massless particles, eta, pairs, collapse (half an hour; gcc)
+bench-clusters: $(READY) ## star clusters and a periodic box: speed, errors, collapse, the scatter of boxes (an hour; gcc)
 	$(BIN)/python benchmarks/bench_clusters.py --output benchmarks/results
+	$(BIN)/python benchmarks/bench_flow.py
 	$(BIN)/python benchmarks/insert_tables.py
 
 policy: $(READY) ## train the policy of the time step that comes with astropipe again (15 minutes)
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
 clean: ## remove results, logs and caches; the environment stays
-	rm -rf results results-tiny results-baselines results-morphology results-inference results-supernovae logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf results results-tiny results-baselines results-morphology results-inference results-supernovae results-flow logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

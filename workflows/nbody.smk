@@ -1,4 +1,4 @@
-# Orbits: ensembles of systems -> integrated in chunks -> catalogs, trajectories, figures.
+# Orbits: ensembles of systems -> integrated in chunks -> catalogs, trajectories, figures; periodic boxes -> their flow.
 # Also runs alone: snakemake --snakefile workflows/nbody.smk --cores all
 # Every stage is told its threads; merge and plot have one and no such option.
 from astropipe.config import resolve
@@ -17,8 +17,16 @@ wildcard_constraints:
     ensemble="[a-z0-9-]+",
     cluster="[a-z0-9-]+",
     figure="radii|energy|escapes|map",
+    box="|".join(JOBS.boxes()) or "no-box",
     chunk=r"\d+",
     chunks=r"\d+",
+
+
+FLOW = expand(
+    "<results>/nbody/{box}/{figure}.png",
+    box=JOBS.boxes(),
+    figure=["box-slices", "flow-moments", "flow-distributions"],
+)
 
 
 rule all:
@@ -45,6 +53,7 @@ rule all:
             figure=("radii", "energy", "escapes", "map"),
         ),
         ["<results>/clusters/metrics.h5"] if JOBS.clusters() else [],
+        FLOW,
 
 
 # Star clusters alone.
@@ -56,6 +65,12 @@ rule cluster:
             figure=("radii", "energy", "escapes", "map"),
         ),
         ["<results>/clusters/metrics.h5"] if JOBS.clusters() else [],
+
+
+# The flow in periodic boxes alone.
+rule flow:
+    input:
+        FLOW,
 
 
 rule simulate:
@@ -352,3 +367,151 @@ rule plot_orbits:
         code=CODE["plots"],
     shell:
         "exec astropipe plot {input:q} --figure orbits --output {output:q} > {log:q} 2>&1"
+
+
+rule simulate_box:
+    output:
+        ensure("<results>/nbody/{box}/start.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/{box}/simulate.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{box}/simulate.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_box_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["flow"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_box_options,
+    shell:
+        "exec astropipe nbody simulate --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --force > {log:q} 2>&1"
+
+
+rule run_box:
+    input:
+        "<results>/nbody/{box}/start.h5",
+    output:
+        ensure("<results>/nbody/{box}/box.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/{box}/run.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{box}/run.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_box_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["flow"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_box_run_options,
+    shell:
+        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --resume --force > {log:q} 2>&1"
+
+
+rule measure_flow:
+    input:
+        "<results>/nbody/{box}/box.h5",
+    output:
+        ensure("<results>/nbody/{box}/flow.h5", non_empty=True),
+    log:
+        "<results>/logs/nbody/{box}/flow.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{box}/flow.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_flow_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["flow"],
+        seed=CONFIG.seed,
+        settings=JOBS.get_flow_options,
+    shell:
+        "exec astropipe nbody evaluate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        " --threads {threads} --force > {log:q} 2>&1"
+
+
+rule plot_box_slices:
+    input:
+        "<results>/nbody/{box}/box.h5",
+    output:
+        report(
+            "<results>/nbody/{box}/box-slices.png",
+            caption="report/box-slices.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{box}", "figure": "box slices"},
+        ),
+    log:
+        "<results>/logs/nbody/{box}/plot-box-slices.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{box}/plot-box-slices.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_box_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure box-slices --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_flow_moments:
+    input:
+        "<results>/nbody/{box}/flow.h5",
+    output:
+        report(
+            "<results>/nbody/{box}/flow-moments.png",
+            caption="report/flow-moments.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{box}", "figure": "flow moments"},
+        ),
+    log:
+        "<results>/logs/nbody/{box}/plot-flow-moments.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{box}/plot-flow-moments.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_box_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure flow-moments --output {output:q} > {log:q} 2>&1"
+
+
+rule plot_flow_distributions:
+    input:
+        "<results>/nbody/{box}/flow.h5",
+    output:
+        report(
+            "<results>/nbody/{box}/flow-distributions.png",
+            caption="report/flow-distributions.rst",
+            category="1 Orbits",
+            labels={"ensemble": "{box}", "figure": "flow distributions"},
+        ),
+    log:
+        "<results>/logs/nbody/{box}/plot-flow-distributions.log",
+    benchmark:
+        "<results>/benchmarks/nbody/{box}/plot-flow-distributions.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=JOBS.get_box_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["plots"],
+    shell:
+        "exec astropipe plot {input:q} --figure flow-distributions --output {output:q} > {log:q} 2>&1"

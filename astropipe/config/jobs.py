@@ -15,7 +15,7 @@ from astropipe.config.inference import SampleConfig
 from astropipe.config.loading import merge, read_yaml, validate_section
 from astropipe.config.morphology import ClassifyConfig, CutConfig, EncodeConfig
 from astropipe.config.morphology import SimulateConfig as GalaxySimulateConfig
-from astropipe.config.nbody import IntegrateConfig, SimulateConfig
+from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
 from astropipe.config.root import Config
 from astropipe.config.spectra import PredictConfig
 from astropipe.config.spectra import SimulateConfig as SurveySimulateConfig
@@ -26,7 +26,7 @@ from astropipe.runtime.shipped import data_file, picture_file, weights_file
 _S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "clusters": 1, "spectra": 2, "grid": 1, "morphology": 3, "inference": 5, "plots": 4}
+CODE = {"nbody": 3, "clusters": 1, "flow": 1, "spectra": 2, "grid": 1, "morphology": 3, "inference": 5, "plots": 4}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800
@@ -41,6 +41,10 @@ _EXAMPLES = 4
 _COPIES = 4
 _RUN_NUMBERS = 130
 _SYSTEM_BYTES = 4000
+# Of a box, as measured: what a run holds of each particle, of each in each snapshot (with copies for the file and the
+# checkpoint), and of each node of the mesh; a process that counts pairs, and the tessellation of a particle.
+_RUN_BYTES, _SNAPSHOT_BYTES, _CELL_BYTES = 400, 150, 80
+_FLOW_MB, _TESSELLATION_BYTES = 1500, 5000
 # Bodies of a family; that of Plummer spheres is a setting. Of named systems, more than any has.
 _BODIES = {"agekyan-anosova": 3, "saz-ulibarrena": 3, "named": 16}
 
@@ -50,6 +54,7 @@ class Wildcards(Protocol):
 
     ensemble: str
     cluster: str
+    box: str
     posterior: str
     run: str
     sample: str
@@ -86,6 +91,22 @@ def cluster_run_settings(config: Config, cluster: str) -> IntegrateConfig:
     """Return the settings by which a cluster is integrated, labelled by its name; raises as `simulate_settings`."""
     changes = {"label": cluster} | config.workflow.clusters[cluster].integrate
     return _changed(config.nbody.integrate, changes, f"workflow.clusters.{cluster}.integrate")
+
+
+def box_settings(config: Config, box: str) -> tuple[SimulateConfig, IntegrateConfig, EvaluateConfig]:
+    """Return the settings by which a periodic box is made, run, labelled by its name, and measured.
+
+    Raises as `simulate_settings`.
+    """
+    nbody, changes, where = config.nbody, config.workflow.boxes[box], f"workflow.boxes.{box}"
+    start = _changed(nbody.simulate.box, changes.simulate, f"{where}.simulate")
+    way = _changed(nbody.integrate.box, changes.integrate, f"{where}.integrate")
+    flow = _changed(nbody.evaluate.box, changes.evaluate, f"{where}.evaluate")
+    return (
+        nbody.simulate.model_copy(update={"family": "box", "box": start}),
+        nbody.integrate.model_copy(update={"label": box, "box": way}),
+        nbody.evaluate.model_copy(update={"box": flow}),
+    )
 
 
 def sample_settings(config: Config, posterior: str) -> SampleConfig:
@@ -166,6 +187,8 @@ def check_jobs(config: Config) -> None:
     for cluster in config.workflow.clusters:
         cluster_start_settings(config, cluster)
         cluster_run_settings(config, cluster)
+    for box in config.workflow.boxes:
+        box_settings(config, box)
     for survey in config.workflow.surveys:
         survey_settings(config, survey)
         predict_settings(config, survey)
@@ -476,6 +499,35 @@ class Jobs:
     def get_integrate_options(self, wildcards: Wildcards) -> str:
         """Return the settings of ``astropipe nbody integrate``."""
         return as_job_options("nbody.integrate", integrate_settings(self.config, wildcards.ensemble))
+
+    def boxes(self) -> list[str]:
+        """Return the names of the periodic boxes."""
+        return list(self.config.workflow.boxes)
+
+    def get_box_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody simulate`` for a box."""
+        return as_job_options("nbody.simulate", box_settings(self.config, wildcards.box)[0])
+
+    def get_box_run_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody integrate`` for a box."""
+        return as_job_options("nbody.integrate", box_settings(self.config, wildcards.box)[1])
+
+    def get_flow_options(self, wildcards: Wildcards) -> str:
+        """Return the settings of ``astropipe nbody evaluate`` for a box."""
+        return as_job_options("nbody.evaluate", box_settings(self.config, wildcards.box)[2])
+
+    def get_box_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job that makes, runs or draws a box."""
+        start, way, _ = box_settings(self.config, wildcards.box)
+        particles, cells = start.box.n_side**3, (way.box.mesh or 2 * start.box.n_side) ** 3
+        own = particles * (_RUN_BYTES + _SNAPSHOT_BYTES * len(way.box.redshifts)) + cells * _CELL_BYTES
+        return int((_BASE_MB + own / 1e6) * 2 ** (attempt - 1))
+
+    def get_flow_memory(self, wildcards: Wildcards, attempt: int) -> int:
+        """Return the memory in MB of a job that measures the flow in a box."""
+        start, _, flow = box_settings(self.config, wildcards.box)
+        own = start.box.n_side**3 * (_TESSELLATION_BYTES if flow.box.density else _RUN_BYTES)
+        return int((_FLOW_MB + own / 1e6) * 2 ** (attempt - 1))
 
     def get_sample_options(self, wildcards: Wildcards) -> str:
         """Return the settings of ``astropipe inference sample``."""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 
 from astropipe.config.base import Section, nearest
 from astropipe.config.clusters import ClusterRunConfig, ClusterStartConfig
+from astropipe.config.flow import BoxRunConfig, BoxStartConfig, FlowConfig
 
 Defect = Literal["epsilon_restarts", "seed_frozen", "seeds_overlap", "error_fades", "raw_state"]
 DEFECTS: tuple[Defect, ...] = get_args(Defect)
@@ -16,15 +17,16 @@ DEFECTS: tuple[Defect, ...] = get_args(Defect)
 class SimulateConfig(Section):
     """Settings of ``astropipe nbody simulate``: which initial conditions."""
 
-    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named", "cluster"] = Field(
+    family: Literal["agekyan-anosova", "saz-ulibarrena", "plummer", "named", "cluster", "box"] = Field(
         "agekyan-anosova",
         description="initial conditions: cold-start triples, the triples of Saz Ulibarrena & Portegies Zwart (2025), "
-        "Plummer spheres, one published system by its name, or a star cluster",
+        "Plummer spheres, one published system by its name, a star cluster, or a periodic box of particles",
     )
     n_systems: int = Field(1000, ge=1, description="number of systems; 1 is made of a named one")
     n_bodies: int = Field(16, ge=2, description="bodies in a Plummer sphere")
     name: str = Field("figure-eight", description="which published system, for family named")
     cluster: ClusterStartConfig = Field(ClusterStartConfig(), description="the star cluster, for family cluster")
+    box: BoxStartConfig = Field(BoxStartConfig(), description="the box, for family box")
 
 
 class IntegrateConfig(Section):
@@ -90,6 +92,9 @@ class IntegrateConfig(Section):
         description="integration of a star cluster; beside it, t_end, max_energy_error and label hold, and nothing "
         "else of this section",
     )
+    box: BoxRunConfig = Field(
+        BoxRunConfig(), description="how a periodic box is run; of the above, only the label is its"
+    )
 
 
 class TrainConfig(Section):
@@ -132,6 +137,7 @@ class EvaluateConfig(Section):
     max_failure_fraction: float | None = Field(
         None, ge=0, le=1, description="fail, with exit code 4, when a larger share failed; null to report only"
     )
+    box: FlowConfig = Field(FlowConfig(), description="statistics of the flow in a periodic box")
 
 
 class NbodyConfig(Section):

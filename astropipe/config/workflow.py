@@ -28,6 +28,14 @@ class ClusterConfig(Section):
     integrate: dict[str, Any] = Field({}, description="changes to nbody.integrate")
 
 
+class BoxConfig(Section):
+    """One periodic box: what differs from the settings of boxes in the nbody section."""
+
+    simulate: dict[str, Any] = Field({}, description="changes to nbody.simulate.box")
+    integrate: dict[str, Any] = Field({}, description="changes to nbody.integrate.box")
+    evaluate: dict[str, Any] = Field({}, description="changes to nbody.evaluate.box")
+
+
 class PosteriorConfig(Section):
     """One posterior: what differs from the inference section."""
 
@@ -123,6 +131,7 @@ _ENSEMBLES = {
 }
 
 _CLUSTERS = {"massless-cluster": ClusterConfig(simulate={"n_massless": 2000}, integrate={"t_end": 50})}
+_BOXES = {"box-50-mpc": BoxConfig()}
 
 _SURVEYS = {"simulated-survey": SurveyConfig(simulate={"n_spectra": 4000})}
 
@@ -168,6 +177,10 @@ class WorkflowConfig(Section):
     clusters: dict[str, ClusterConfig] = Field(
         _CLUSTERS, description="star clusters by name, each with its changes to the nbody section"
     )
+    boxes: dict[str, BoxConfig] = Field(
+        _BOXES,
+        description="periodic boxes by name, each with its changes to the settings of boxes in the nbody section",
+    )
     spectra_per_chunk: int = Field(1000, ge=1, description="spectra that one job fits")
     surveys: dict[str, SurveyConfig] = Field(
         _SURVEYS, description="simulated surveys by name, each with its changes to the spectra section"
@@ -190,7 +203,9 @@ class WorkflowConfig(Section):
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
     )
 
-    @field_validator("ensembles", "clusters", "surveys", "observations", "galaxy_surveys", "pictures", "posteriors")
+    @field_validator(
+        "ensembles", "clusters", "boxes", "surveys", "observations", "galaxy_surveys", "pictures", "posteriors"
+    )
     @classmethod
     def _names_are_file_names(cls, value: dict[str, Any]) -> dict[str, Any]:
         for name in value:
@@ -202,6 +217,8 @@ class WorkflowConfig(Section):
     def _sets_have_names_of_their_own(self) -> WorkflowConfig:
         if both := sorted(set(self.surveys) & set(self.observations)):
             raise ValueError(f"{both[0]!r} is a survey and a set of observations; rename one: they share a folder")
+        if both := sorted(set(self.ensembles) & set(self.boxes)):
+            raise ValueError(f"{both[0]!r} is an ensemble and a box; rename one: they share a folder")
         if both := sorted(set(self.galaxy_surveys) & set(self.pictures)):
             raise ValueError(f"{both[0]!r} is a survey and a set of pictures; rename one: they share a folder")
         return self

@@ -3,6 +3,7 @@
 Inputs: `saz_ulibarrena_triple`, `agekyan_anosova`, `plummer_sphere`, `named_system`, collected by `stack`.
 Integration: `integrate` for one system, `integrate_batch` for many, with plain arrays or astropy Quantities; an
 `Integration` can pause, be saved and go on. `from_rebound` and `to_rebound` exchange systems with REBOUND.
+Boxes: `write_box_snapshots` writes particles of yours for the statistics of `astropipe.nbody.flow`.
 Results: `classify` says who is bound to whom and who escapes, `triples_catalog` makes the table,
 `total_energy` and its neighbours in `astropipe.nbody.conserved` check them.
 """
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from astropipe.nbody.catalog import triples_catalog
     from astropipe.nbody.conserved import angular_momentum, to_barycentre, total_energy
     from astropipe.nbody.events import Event
+    from astropipe.nbody.flow.boxes import write_box_snapshots
     from astropipe.nbody.integration import Integration, IntegrationResult, Options, integrate, integrate_batch
     from astropipe.nbody.outcomes import Outcome, classify
     from astropipe.nbody.policy import Policy, read_policy
@@ -57,6 +59,7 @@ _HOMES = {
     "saz_ulibarrena_triple": "systems",
     "saz_ulibarrena_triple_legacy": "systems",
     "stack": "systems",
+    "write_box_snapshots": "flow.boxes",
 }
 
 __all__ = [
@@ -84,6 +87,7 @@ __all__ = [
     "to_rebound",
     "total_energy",
     "triples_catalog",
+    "write_box_snapshots",
 ]
 
 

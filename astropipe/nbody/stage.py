@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.artifacts.provenance import package_versions
+from astropipe.artifacts.reader import open_unchecked
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig, TrainConfig
 from astropipe.nbody.catalog import triples_catalog
 from astropipe.nbody.checks import check_systems
@@ -53,17 +54,17 @@ _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 # Verbs of other things than systems, by family and by kind of the input.
-_FAMILIES = {"cluster": "astropipe.nbody.clusters.verbs"}
-_KINDS = {"cluster-snapshots": "astropipe.nbody.clusters.verbs"}
+_FAMILIES = {"cluster": "astropipe.nbody.clusters.verbs", "box": "astropipe.nbody.flow.verbs"}
+_KINDS = {"cluster-snapshots": _FAMILIES["cluster"], "box-snapshots": _FAMILIES["box"]}
 
 
 def _kind(path: Path) -> str:
-    with open_artifact(path) as source:
-        return source.kind
+    with open_unchecked(path) as artifact:
+        return artifact.kind
 
 
 def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: Run) -> str:
-    """Make the initial conditions of an ensemble, or of a cluster, and write them.
+    """Make the initial conditions of an ensemble, of a cluster, or of a periodic box, and write them.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
     Raises
     ------
     UsageError
-        If the named system does not exist.
+        If the named system, or the cosmology of a box, does not exist.
     """
     if config.family in _FAMILIES:
         return str(importlib.import_module(_FAMILIES[config.family]).simulate(output, config, run))
@@ -100,7 +101,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
 
 
 def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run: Run) -> str:
-    """Integrate the systems of an artifact and write a ``triples-catalog`` or their ``trajectories``; or a cluster.
+    """Integrate the systems of an artifact and write a ``triples-catalog`` or ``trajectories``; or a cluster, or a box.
 
     An interrupted run leaves a checkpoint beside the output; resumed, it ends with the same bytes as an
     uninterrupted one.
@@ -108,7 +109,7 @@ def integrate(inputs: Sequence[Path], output: Path, config: IntegrateConfig, run
     Parameters
     ----------
     inputs : sequence of Path
-        One ``systems`` artifact, or one ``cluster-snapshots``, which goes on from its last snapshot.
+        One ``systems`` artifact, or one of ``cluster-snapshots`` or ``box-snapshots``, whose last one is the start.
     output : Path
         The artifact.
     config : IntegrateConfig
@@ -277,18 +278,18 @@ def _training_of(module: str) -> Callable[..., PolicyRecord]:
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
-    """Measure errors, failures, cost and outcomes of catalogs, or of clusters, and write a ``metrics`` artifact.
+    """Measure errors, failures, cost and outcomes of catalogs or clusters as ``metrics``; a box as ``flow-statistics``.
 
     Parameters
     ----------
     inputs : sequence of Path
-        ``triples-catalog`` artifacts, or ``cluster-snapshots`` that were integrated.
+        ``triples-catalog`` artifacts, ``cluster-snapshots`` that were integrated, or one of ``box-snapshots``.
     output : Path
         The artifact.
     config : EvaluateConfig
         What counts as a failure, and how many are too many.
     run : Run
-        Seed of the record only: nothing here is random.
+        Gives the seed by which pairs in a box are chosen; nothing else here is random.
 
     Returns
     -------

@@ -52,6 +52,11 @@ FIGURES = {
     "cluster-energy": Drawing(("cluster-snapshots",), "clusters:energy", "energy error and cost of clusters over time"),
     "cluster-escapes": Drawing(("cluster-snapshots",), "clusters:escapes", "who escapes when, and how fast"),
     "cluster-map": Drawing(("cluster-snapshots",), "clusters:cluster_map", "stars and massless particles on the sky"),
+    "flow-moments": Drawing(("flow-statistics",), "flow:moments", "velocities of pairs over their separation"),
+    "flow-distributions": Drawing(
+        ("flow-statistics",), "flow:distributions", "densities of velocities of pairs with fitted distributions"
+    ),
+    "box-slices": Drawing(("box-snapshots",), "flow:slices", "matter in a slice through a periodic box"),
     "kiel": Drawing(("stellar-catalog",), "spectra:kiel", "gravity over effective temperature, coloured by iron"),
     "label-errors": Drawing(
         ("spectra", "stellar-catalog"), "spectra:label_errors", "predicted less true labels of simulated spectra"

@@ -10,6 +10,7 @@ from astropipe.runtime.errors import UsageError
 
 KINDS = {
     *("systems", "policy", "trajectories", "triples-catalog", "cluster-snapshots", "spectra", "spectral-network"),
+    *("box-snapshots", "flow-statistics"),
     *("synthetic-grid", "spectrum-emulator"),
     *("stellar-catalog", "stamps", "encoder", "galaxy-features", "morphology-catalog"),
     *("posterior", "sirens", "metrics"),

@@ -21,13 +21,14 @@ from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
 from astropipe.config.morphology import ClassifyConfig
 from astropipe.config.morphology import SimulateConfig as GalaxySurveyConfig
-from astropipe.config.nbody import IntegrateConfig, SimulateConfig
+from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
 from astropipe.config.spectra import PredictConfig
 from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
 from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
 from astropipe.plots import FIGURES, draw, inference_checks, inference_report
+from astropipe.plots import flow as flow_plots
 from astropipe.plots import inference as inference_plots
 from astropipe.plots import morphology as morphology_plots
 from astropipe.plots import nbody as nbody_plots
@@ -55,6 +56,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     cluster = SimulateConfig(family="cluster", cluster=ClusterStartConfig(n_stars=16, n_massless=20))
     nbody.simulate([], folder / "cluster.h5", cluster, Run())
     nbody.integrate([folder / "cluster.h5"], paths["cluster-snapshots"], IntegrateConfig(t_end=1.0), Run())
+    paths["start"], paths["box-snapshots"], paths["flow-statistics"] = (folder / f"box-{n}.h5" for n in range(3))
+    box = {"n_side": 12, "size_mpc": 30.0}
+    nbody.simulate([], paths["start"], SimulateConfig(family="box", box=box), Run())
+    way = IntegrateConfig(box={"redshifts": [2.0, 0.0], "n_steps": 20})
+    nbody.integrate([paths["start"]], paths["box-snapshots"], way, Run())
+    nbody.evaluate([paths["box-snapshots"]], paths["flow-statistics"], EvaluateConfig(), Run())
     paths["spectra"], paths["stellar-catalog"] = folder / "spectra.h5", folder / "stellar-catalog.h5"
     spectra.simulate([], paths["spectra"], SurveyConfig(n_spectra=30), Run())
     spectra.predict([paths["spectra"]], paths["stellar-catalog"], PredictConfig(models=True), Run())
@@ -310,3 +317,15 @@ def test_metrics_without_published_values_are_refused(tmp_path: Path) -> None:
     inference.evaluate([tmp_path / "p.h5"], tmp_path / "m.h5", InferenceEvaluateConfig(), Run())
     with pytest.raises(InputError, match="no published value"):
         draw([tmp_path / "m.h5"], tmp_path / "a.png", "constraints")
+
+
+def test_flow_moments_show_the_errors_and_the_laws(files: dict[str, Path]) -> None:
+    with open_artifact(files["flow-statistics"]) as artifact:
+        table = artifact.table()
+        figure = flow_plots.moments([artifact])
+    legend = figure.axes[0].get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == ["z = 2", "z = 0"]
+    first = figure.axes[0].containers[0].lines[0]
+    rows = table[(table["snapshot"] == 0) & (table["pairs"] > 0)]
+    np.testing.assert_allclose(np.asarray(first.get_ydata()), -rows["du1"].value)
+    np.testing.assert_allclose(np.asarray(first.get_xdata()), rows["r"].value)

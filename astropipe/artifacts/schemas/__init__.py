@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from astropipe.artifacts.schemas import clusters, inference, morphology, nbody, spectra
+from astropipe.artifacts.schemas import clusters, flow, inference, morphology, nbody, spectra
 from astropipe.artifacts.schemas.base import AXIS_LENGTHS, Field, Schema
 from astropipe.runtime.errors import UsageError
 
@@ -15,6 +15,7 @@ SCHEMAS: dict[str, Schema] = {
     for schema in (
         *nbody.SCHEMAS,
         *clusters.SCHEMAS,
+        *flow.SCHEMAS,
         *spectra.SCHEMAS,
         *morphology.SCHEMAS,
         *inference.SCHEMAS,
