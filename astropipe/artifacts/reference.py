@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from astropipe.artifacts.schemas import Field, Schema, inference, morphology, nbody, spectra
+from astropipe.artifacts.schemas import Field, Schema, clusters, inference, morphology, nbody, spectra
 
 STAGES: dict[str, tuple[Schema, ...]] = {
-    "Orbits": nbody.SCHEMAS,
+    "Orbits": (*nbody.SCHEMAS, *clusters.SCHEMAS),
     "Stars": spectra.SCHEMAS,
     "Galaxies": morphology.SCHEMAS,
     "Posteriors": inference.SCHEMAS,
