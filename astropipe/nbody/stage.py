@@ -301,8 +301,8 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
     QualityError
         If more systems failed than allowed; the artifact is written all the same.
     """
-    if (kind := _kind(inputs[0])) in _KINDS:
-        return str(importlib.import_module(_KINDS[kind]).evaluate(inputs, output, config, run))
+    if others := [_KINDS[kind] for kind in map(_kind, inputs) if kind in _KINDS]:
+        return str(importlib.import_module(others[0]).evaluate(inputs, output, config, run))
     provenance = Provenance.of_run("nbody.evaluate", config, run, inputs=inputs)
     rows, failed = [], {}
     for path in inputs:
