@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from astropipe.artifacts import Artifact
@@ -112,6 +113,7 @@ def escapes(artifacts: Sequence[Artifact]) -> Figure:
     share_axes.set(xlabel=f"time{time_unit}", ylabel="share that has escaped")
     share_axes.legend(fontsize=8)
     speed_axes.set(xlabel=f"speed at escape{speed_unit}", ylabel="share of the escaped", xscale="log")
+    speed_axes.xaxis.set_minor_formatter(NullFormatter())
     figure.suptitle(artifact.title, fontsize=9)
     return figure
 
