@@ -20,7 +20,9 @@ DRY = ("--dry-run", "--quiet", "rules")
 
 
 def settings(**changes: object) -> dict[str, object]:
-    return {"workflow": {"ensembles": {}, "surveys": {}, "posteriors": {}, "grid": changes}}
+    return {
+        "workflow": {"ensembles": {}, "clusters": {}, "boxes": {}, "surveys": {}, "posteriors": {}, "grid": changes}
+    }
 
 
 def pretend_sources(folder: Path) -> None:

@@ -96,6 +96,8 @@ def test_changed_data_run_exactly_their_posterior_again(source: Path, tmp_path: 
     (tmp_path / "mine-covariance.ecsv").write_text(OWN_COVARIANCE, encoding="utf-8")
     workflow: dict[str, object] = {
         "ensembles": {},
+        "clusters": {},
+        "boxes": {},
         "posteriors": {
             "own": {"sample": {"problem": "cosmology", "options": {"data": ["mine.ecsv"]}, **QUICK}},
             "union": {"sample": {"problem": "lcdm-union3", **QUICK}},
@@ -122,6 +124,8 @@ def test_changed_data_run_exactly_their_posterior_again(source: Path, tmp_path: 
 def test_a_job_begins_anew_where_its_checkpoint_does_not_fit_any_more(tmp_path: Path) -> None:
     workflow: dict[str, object] = {
         "ensembles": {"small": {"simulate": {"n_systems": 4}, "integrate": {"t_end": 1}}},
+        "clusters": {},
+        "boxes": {},
         "posteriors": {"union": {"sample": {"problem": "lcdm-union3", **QUICK}}},
     }
     catalog = tmp_path / "results/nbody/small/chunks/1-of-1.h5"
