@@ -60,3 +60,6 @@ def _dataset_lines(artifact: Artifact) -> Iterator[str]:
             unit = f" [{about['units']}]" if about.get("units") else ""
             text = about.get("description", "")
             yield f"  dataset     /{path}{unit}  {dataset.dtype} {dataset.shape}  {text}"
+            for name, value in about.items():
+                if name not in ("units", "description"):
+                    yield f"  attribute   {path}@{name} = {value}"

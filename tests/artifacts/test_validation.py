@@ -57,9 +57,9 @@ def test_a_file_changed_by_other_software_is_refused_when_read(folder: Path, min
 def test_the_rows_of_a_table_are_tied_to_an_axis_where_they_share_it(
     kind: str, folder: Path, provenance: Provenance
 ) -> None:
-    """Derived parameters of a posterior have no samples of their own, and weights of a model no rows."""
+    """Derived parameters of a posterior and snapshots of a box have rows of their own, and weights of a model none."""
     schema = SCHEMAS[kind]
-    if kind == "posterior" or any(field.name == "weights/*" for field in schema.datasets):
+    if kind in ("posterior", "box-snapshots") or any(field.name == "weights/*" for field in schema.datasets):
         assert schema.rows == ""
         return
     assert schema.rows in {name for field in schema.datasets for name in field.dims}

@@ -90,7 +90,7 @@ def test_errors_become_exit_codes(
     ("arguments", "message"),
     [
         (["nbody", "simulate", "stray.h5"], "reads no files"),
-        (["nbody", "integrate"], "takes one systems artifact, but 0"),
+        (["nbody", "integrate"], "takes one systems, cluster-snapshots or box-snapshots artifact, but 0"),
         (["nbody", "evaluate"], "needs at least one triples-catalog"),
         (["nbody", "simulate", "--chunk", "1/2"], "leave out --chunk"),
         (["nbody", "simulate", "--threads", "-1"], "--threads must be 0"),
