@@ -96,10 +96,21 @@ def test_make_writes_the_report_into_the_folder_of_the_results(tmp_path: Path, c
     assert f'--report "{folder}/report.html"' in run.stdout
 
 
-def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> None:
-    first = snakemake(tmp_path, config=SMALL)
-    assert first.returncode == 0, first.stderr
-    results = tmp_path / "results"
+# One worker makes the small run once and does all tests of it.
+of_the_small_run = pytest.mark.xdist_group("small-run")
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    run = snakemake(folder, config=SMALL)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@of_the_small_run
+def test_small_run_makes_everything_and_a_second_one_nothing(small_run: Path) -> None:
+    results = small_run / "results"
     wanted = {
         "nbody/small/triples.h5",
         "nbody/small/energy-errors.png",
@@ -131,22 +142,28 @@ def test_small_run_makes_everything_and_a_second_one_nothing(tmp_path: Path) -> 
     with open_artifact(results / "inference/metrics.h5", "metrics") as metrics:
         assert set(metrics.table()["subject"]) == {"union3"}, "the name of the posterior, not of its problem"
         assert np.isfinite(metrics.table()["expected"]).any(), "published values are found by the problem all the same"
-    second = snakemake(tmp_path, config=SMALL)
+    second = snakemake(small_run, config=SMALL)
     assert "Nothing to be done" in second.stderr + second.stdout
-    (results / "inference/union3/triangle.png").unlink()
-    third = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=SMALL)
-    assert job_counts(third.stdout + third.stderr) == {"inference_plot_triangle": 1, "all": 1, "total": 2}
 
 
-def test_changed_setting_runs_only_what_depends_on_it(tmp_path: Path) -> None:
-    assert snakemake(tmp_path, "--quiet", "all", config=SMALL | {"seed": 0}).returncode == 0
+@of_the_small_run
+def test_a_lost_figure_is_drawn_again_and_nothing_else(small_run: Path) -> None:
+    figure = small_run / "results/inference/union3/triangle.png"
+    aside = figure.rename(figure.with_suffix(".aside"))
+    run = snakemake(small_run, "--dry-run", "--quiet", "rules", config=SMALL)
+    aside.rename(figure)
+    assert job_counts(run.stdout + run.stderr) == {"inference_plot_triangle": 1, "all": 1, "total": 2}
+
+
+@of_the_small_run
+def test_changed_setting_runs_only_what_depends_on_it(small_run: Path) -> None:
     changed = {
         "workflow": {
             **SMALL["workflow"],
             "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 26}}},
         }
     }
-    run = snakemake(tmp_path, "--dry-run", "--quiet", "rules", config=changed)
+    run = snakemake(small_run, "--dry-run", "--quiet", "rules", config=changed)
     names = set(job_counts(run.stdout + run.stderr)) - {"all", "total"}
     assert names and all(name.startswith("inference_") for name in names)
 
@@ -156,11 +173,9 @@ def test_stage_workflows_run_alone(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
-def test_report_is_made_offline_with_captions(tmp_path: Path) -> None:
-    kinds = {"clusters": {}, "boxes": {}, "posteriors": {}, "galaxy_surveys": {}, "pictures": {}}
-    only = {"workflow": {"ensembles": SMALL["workflow"]["ensembles"], **kinds}}
-    assert snakemake(tmp_path, "--quiet", "all", config=only).returncode == 0
-    run = snakemake(tmp_path, "--report", "report.html", config=only)
+@of_the_small_run
+def test_report_is_made_offline_with_captions(small_run: Path) -> None:
+    run = snakemake(small_run, "--report", "report.html", config=SMALL)
     assert run.returncode == 0, run.stderr
-    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    html = (small_run / "report.html").read_text(encoding="utf-8")
     assert "Energy errors of the ensemble" in html and "What becomes of three equal masses" in html
