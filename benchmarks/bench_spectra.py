@@ -1,17 +1,19 @@
 """How good, how honest and how fast the labels of stars are, on simulated spectra: the tables of docs/spectra.md.
 
-python benchmarks/bench_spectra.py [--n 2000] [--parts emulator,labels,masks,velocity,strange,speed]
-python benchmarks/bench_spectra.py --parts heldout --grid grid.h5
+python benchmarks/bench_spectra.py [--n 2000] [--parts emulator,labels,masks,velocity,strange,speed,profile]
+python benchmarks/bench_spectra.py --parts heldout,curve --grid grid.h5
 python benchmarks/bench_spectra.py --parts networks --networks rrnet.h5 starnet.h5
 
 ``heldout`` takes spectra of the synthetic grid that no training has seen, so that the error of the emulator is part of
-the test; it needs the grid (workflows/grid.smk). ``networks`` needs the baselines, which
+the test; ``curve`` says how the error of emulated cool stars falls as more of them are learned from. Both need the grid
+(workflows/grid.smk). ``networks`` needs the baselines, which
 `make bench-spectra-networks` trains.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import csv
 import time
 from pathlib import Path
@@ -38,7 +40,9 @@ from spectra_strange import strange
 from astropipe.artifacts import open_artifact
 from astropipe.runtime.shipped import weights_file
 from astropipe.spectra import prediction
-from astropipe.spectra.emulator import SHIPPED, read_emulator
+from astropipe.spectra.emulator import SHIPPED, TIO_T_EFF_K, read_emulator
+from astropipe.spectra.emulator_artifact import read_grid
+from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher
 from astropipe.spectra.fitting import Fitter, read_fitter
 from astropipe.spectra.labels import LABELS
 from astropipe.spectra.pixels import arm_slices, wavelengths_a
@@ -48,6 +52,7 @@ from astropipe.spectra.start import read_start
 
 # Labels about which the data say more than the prior, at least half, for most stars.
 _INFORMED = 0.5
+_GIANT_LOG_G = 3.5
 
 
 def quality(name: str, title: str, fitter: Fitter, cases: dict[float, Case]) -> None:
@@ -202,6 +207,87 @@ def speed(fitter: Fitter, options: argparse.Namespace) -> None:
     write_table("speed", f"Speed, {n} spectra", ["what", "spectra/s"], lines, f"{parameters:,} parameters.")
 
 
+# What is told of the time of a fit, and the function that takes it.
+_TIMED = {
+    "a spectrum, from pixels to the row of a catalog": ("prediction.py", "_predict"),
+    "search for the velocity among templates": ("search.py", "__call__"),
+    "steps": ("fitting.py", "_step"),
+    "of these and the end: models and their derivatives": ("fitting.py", "_spectra"),
+    "of these and the end: products of derivatives": ("fitting.py", "_curvature"),
+    "covariance, with a last product": ("fitting.py", "_covariance"),
+    "velocity of wide lines": ("fitting.py", "_peak_velocity"),
+}
+
+
+def profile(fitter: Fitter, options: argparse.Namespace) -> None:
+    """Say where the time of a fit goes on one core, and what fewer derivatives would cost in accuracy."""
+    n = min(options.n, 1_024)
+    _, recorded = simulated(Survey(), n)
+    profiler = cProfile.Profile()
+    profiler.enable()
+    # A thread has a profile of its own: without the pool.
+    for start in range(0, n, prediction.BATCH):
+        rows = slice(start, start + prediction.BATCH)
+        prediction._predict(fitter, recorded.flux[rows], recorded.ivar[rows], False)
+    profiler.create_stats()
+    seconds = {(Path(file).name, name): times[3] for (file, _, name), times in profiler.stats.items()}
+    lines = [[label, f"{seconds[function] / n * 1e3:.2f}"] for label, function in _TIMED.items()]
+    write_table("profile", f"Time of a fit on one core, {n} spectra", ["what", "ms/spectrum"], lines)
+    rows: list[list[str]] = []
+    exact: prediction.Rows | None = None
+    for near in (4.0, 8.0, 15.0, 30.0):
+        other = Fitter(fitter.emulator, fitter.start, near=near)
+        begun = time.process_time()
+        found = prediction.predict(other, recorded.flux, recorded.ivar)
+        rate = n / (time.process_time() - begun)
+        exact = exact or found
+        moved = np.nanpercentile(np.abs(found.labels - exact.labels) / exact.errors, [99.0, 99.9])
+        errors = np.nanpercentile(found.errors / exact.errors, [1.0, 99.0])
+        rows.append(
+            [f"{near:g}", f"{rate:.0f}", f"{moved[0]:.2f}", f"{moved[1]:.2f}", f"{errors[0]:.2f}-{errors[1]:.2f}"]
+        )
+    header = [
+        "new derivatives beyond",
+        "spectra/s of a core",
+        "99 % of labels move less",
+        "99.9 %",
+        "errors change, 98 %",
+    ]
+    write_table("near", "Fits that take new derivatives only after steps longer than this, in σ", header, rows)
+
+
+def curve(fitter: Fitter, options: argparse.Namespace) -> None:
+    """Learn from ever more of the grid's stars below 4500 K, and say how wrong spectra of others are."""
+    grid = read_grid(options.grid)
+    cool = grid.labels[:, 0] < TIO_T_EFF_K
+    known = np.flatnonzero(cool & ~grid.held_out)
+    known = known[np.random.default_rng(SEED).permutation(len(known))]
+    others = grid.held_out & cool
+    giants = grid.labels[others, 1] < _GIANT_LOG_G
+    stars = torch.from_numpy(grid.labels[others])
+    sizes = [len(known) // part for part in (8, 4, 2, 1)]
+    lines, means = [], []
+    for size in sizes:
+        learned = known[:size]
+        settings = TrainingSettings(n_components=min(150, size - 1), iterations=100)
+        with torch.enable_grad():
+            teacher = fit_teacher(grid.labels[learned], grid.spectra[learned], settings)
+        spectra = teacher.mean + teacher.coefficients(stars).numpy() @ teacher.basis
+        rms = 100.0 * np.sqrt(np.mean((spectra - grid.spectra[others]) ** 2, axis=1))
+        means.append([np.sqrt(np.mean(rms[part] ** 2)) for part in (giants, ~giants)])
+        medians = [np.median(rms[part]) for part in (giants, ~giants)]
+        lines.append([str(size), *(f"{value:.2f} %" for value in (*means[-1], *medians))])
+    slopes = np.polyfit(np.log(sizes), np.log(means), 1)[0]
+    wanted = sizes[-1] * (np.array(means[-1]) / 0.3) ** (-1.0 / slopes)
+    note = (
+        f"The rms falls as the number of stars to the power {slopes[0]:.2f} (giants) and {slopes[1]:.2f} (dwarfs): "
+        f"were it to go on so, 0.3 % would take {wanted[0]:,.0f} and {wanted[1]:,.0f} stars below 4500 K."
+    )
+    header = ["learned from", "giants, rms", "dwarfs, rms", "median giant", "median dwarf"]
+    title = f"Spectra of {giants.sum()} giants and {(~giants).sum()} dwarfs below 4500 K never learned from"
+    write_table("curve", f"{title}, by the Gaussian process", header, lines, note)
+
+
 PARTS = {
     "emulator": emulator,
     "labels": labels,
@@ -209,6 +295,8 @@ PARTS = {
     "velocity": velocity,
     "strange": strange,
     "speed": speed,
+    "profile": profile,
+    "curve": curve,
     "heldout": heldout,
     "networks": networks,
 }
@@ -220,7 +308,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--grid", type=Path)
     parser.add_argument("--networks", type=Path, nargs="+", default=[])
-    parser.add_argument("--parts", default="emulator,labels,masks,velocity,strange,speed")
+    parser.add_argument("--parts", default="emulator,labels,masks,velocity,strange,speed,profile")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)

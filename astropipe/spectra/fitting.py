@@ -62,6 +62,8 @@ _PEAK_STEPS_KM_S = tuple(np.arange(-9, 10) * PIXEL_KM_S)
 _LINE_ERROR = 0.02
 # Steps with new derivatives, at most; after a step shorter than this, in standard errors, one without follows.
 _MAX_STEPS, _NEAR = 8, 4.0
+# Spectra whose derivatives are multiplied together: more do not stay in the second cache of a core.
+_IN_CACHE = 4
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,19 @@ class Fitter:
         Where fits begin.
     excess_coherence : float
         How often a misfit beyond all errors counts.
+    near : float
+        After a step longer than this, in standard errors, another with new derivatives follows.
     """
 
-    def __init__(self, emulator: Emulator, start: StartNetwork, *, excess_coherence: float = _EXCESS_COHERENCE) -> None:
-        self.emulator, self.start, self.excess_coherence = emulator, start, excess_coherence
+    def __init__(
+        self,
+        emulator: Emulator,
+        start: StartNetwork,
+        *,
+        excess_coherence: float = _EXCESS_COHERENCE,
+        near: float = _NEAR,
+    ) -> None:
+        self.emulator, self.start, self.excess_coherence, self.near = emulator, start, excess_coherence, near
         self.view: Renderer = renderer(emulator, 2)
         self.search = Search(self.view)
         low, high = emulator.low, emulator.high
@@ -200,7 +211,7 @@ class Fitter:
             step = self._step(parameters[todo], pairs.rows(todo), spikes[todo])
             parameters[todo], spikes[todo] = step.parameters, step.spikes
             linear = step.linear if linear is None else linear.put(todo, step.linear)
-            todo = todo[step.moved > _NEAR]
+            todo = todo[step.moved > self.near]
             if not len(todo):
                 break
         assert linear is not None
@@ -400,15 +411,16 @@ class Fitter:
 
         Derivatives by the continuum are not spelled out: among themselves they are products of polynomials.
         """
-        weighted = rows * (weights * level**2)[:, None]
+        weights_of_rows = weights * level**2
         # Where there is no light, there is no weight either.
         ratio = model * level / (level**2 + _NO_LIGHT)
-        mixed = weighted @ (ratio[:, None] * self.search.terms).transpose(1, 2)
-        among = (weights * model**2) @ self._products
         curvature = torch.empty(len(rows), N_PARAMETERS, N_PARAMETERS)
-        curvature[:, :N_PHYSICAL, :N_PHYSICAL] = weighted @ rows.transpose(1, 2)
-        curvature[:, :N_PHYSICAL, N_PHYSICAL:] = mixed
-        curvature[:, N_PHYSICAL:, :N_PHYSICAL] = mixed.transpose(1, 2)
+        for part in (slice(i, i + _IN_CACHE) for i in range(0, len(rows), _IN_CACHE)):
+            weighted = rows[part] * weights_of_rows[part, None]
+            others = torch.cat([rows[part], ratio[part, None] * self.search.terms], dim=1)
+            curvature[part, :N_PHYSICAL] = weighted @ others.transpose(1, 2)
+        among = (weights * model**2) @ self._products
+        curvature[:, N_PHYSICAL:, :N_PHYSICAL] = curvature[:, :N_PHYSICAL, N_PHYSICAL:].transpose(1, 2)
         curvature[:, N_PHYSICAL:, N_PHYSICAL:] = among.reshape(-1, N_CONTINUUM, N_CONTINUUM)
         return curvature
 
