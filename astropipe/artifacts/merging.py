@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from astropipe.artifacts.reader import open_artifact, reading
 from astropipe.artifacts.validation import CATALOG
 from astropipe.artifacts.writer import create_artifact
 from astropipe.runtime.errors import ArtifactError, InputError, UsageError
-from astropipe.runtime.run import Chunk
+from astropipe.runtime.run import Chunk, names_of
 
 _BLOCK_BYTES = 1 << 26
 
@@ -69,8 +68,9 @@ def merge(paths: Sequence[Path], output: Path) -> int:
     if not first.arrays:
         table = _sorted_by_id(table)
     inputs = [part.path for part in parts]
-    command = shlex.join(["astropipe", "merge", *(path.name for path in inputs)])
-    provenance = Provenance.derived(command, first.provenance, inputs=inputs)
+    command = " ".join(["astropipe", "merge", *names_of(inputs)])
+    origin = replace(first.provenance, inputs=first.provenance.shared_inputs)
+    provenance = Provenance.derived(command, origin, inputs=inputs)
     with create_artifact(output, first.kind, title=first.title, provenance=provenance) as artifact:
         artifact.write_table(table, CATALOG)
         for name, (shape, dtype) in first.arrays.items():
@@ -121,7 +121,7 @@ def _check_belongs(part: _Part, first: _Part) -> None:
 
 def _common(part: _Part) -> dict[str, str]:
     """Return what all chunks of one run have in common, by its name in messages."""
-    inputs = enumerate(part.provenance.inputs, start=1)
+    inputs = enumerate(part.provenance.shared_inputs, start=1)
     return {
         "the kind": part.kind,
         "the title": repr(part.title),

@@ -23,6 +23,8 @@ from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError, InputError
 from astropipe.runtime.run import Run, command_line
 
+LIST = "list"
+"""What stands for a schema in the record of a list of names."""
 _TEXTS = ("config", "inputs", "packages")
 # Libraries whose version can change the numbers of a run.
 _DECIDING = ("numpy", "numba", "dynesty", "torch", "stable-baselines3", "cma")
@@ -37,14 +39,18 @@ class InputRecord:
     name : str
         Name of the file, without its folder: equal runs in different folders give equal bytes.
     schema : str
-        Schema of an artifact, or ``"file"`` for any other file.
+        Schema of an artifact, ``"file"`` for any other file, ``"list"`` for the names of all files of which a chunk
+        reads some.
     sha256 : str
         Content hash of an artifact; hash of the bytes of any other file.
+    own : bool
+        Whether only this chunk of a run reads it, as the others read other files of one list.
     """
 
     name: str
     schema: str
     sha256: str
+    own: bool = False
 
     @classmethod
     def of(cls, path: Path) -> Self:
@@ -64,6 +70,11 @@ class InputRecord:
             return cls(path.name, "file", file_sha256(path))
         except OSError as error:
             raise InputError(f"cannot read input file {path}: {error}; check the path and its permissions") from error
+
+    @classmethod
+    def of_names(cls, paths: Sequence[Path]) -> Self:
+        """Record which files a run goes through, all chunks together."""
+        return cls(f"names of {len(paths)} files", LIST, text_sha256(canonical_json([path.name for path in paths])))
 
 
 @dataclass(frozen=True)
@@ -152,6 +163,7 @@ class Provenance:
         inputs: Sequence[Path] = (),
         sources: Iterable[Path] = (),
         citations: Iterable[str] = (),
+        chunk_of: Sequence[Path] = (),
     ) -> Self:
         """Gather the provenance of a verb.
 
@@ -169,6 +181,8 @@ class Provenance:
             Further files that it reads: shipped data.
         citations : iterable of str
             As in `collect`.
+        chunk_of : sequence of Path
+            Where the inputs are those files of a list that one chunk reads: the whole list.
         """
         stage, _, verb = where.partition(".")
         files = [*inputs, *sources]
@@ -180,7 +194,11 @@ class Provenance:
             extra=stage,
             citations=citations,
         )
-        return replace(collected, chunk=str(run.chunk) if run.chunk.count > 1 else "")
+        records = collected.inputs
+        if chunk_of:
+            own = (replace(record, own=True) for record in records[: len(inputs)])
+            records = (InputRecord.of_names(chunk_of), *records[len(inputs) :], *own)
+        return replace(collected, inputs=records, chunk=str(run.chunk) if run.chunk.count > 1 else "")
 
     @classmethod
     def derived(cls, command: str, origin: Provenance, *, inputs: Iterable[Path], chunk: str = "") -> Self:
@@ -201,6 +219,11 @@ class Provenance:
         """
         here = cls.collect(command, origin.config, seed=origin.seed, inputs=inputs, citations=origin.citations)
         return replace(here, inputs=(*origin.inputs, *here.inputs), chunk=chunk)
+
+    @property
+    def shared_inputs(self) -> tuple[InputRecord, ...]:
+        """Inputs that all chunks of the run have in common."""
+        return tuple(record for record in self.inputs if not record.own)
 
     @property
     def config_sha256(self) -> str:
@@ -229,7 +252,7 @@ class Provenance:
         for name, value in about.items():
             set_attribute(group, name, value)
         write_text(group, "config", canonical_json(self.config))
-        write_text(group, "inputs", canonical_json([vars(record) for record in self.inputs]))
+        write_text(group, "inputs", canonical_json([_named_fields(record) for record in self.inputs]))
         write_text(group, "packages", canonical_json(dict(self.packages)))
 
     @classmethod
@@ -262,6 +285,13 @@ class Provenance:
             raise ArtifactError(
                 f"{file.filename}: the provenance is missing or damaged ({error}); make the artifact again"
             ) from error
+
+
+def _named_fields(record: InputRecord) -> dict[str, Any]:
+    fields = dict(vars(record))
+    if not record.own:
+        del fields["own"]
+    return fields
 
 
 def _without_folders(value: Any, files: Sequence[Path]) -> Any:

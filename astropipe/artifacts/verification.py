@@ -12,7 +12,7 @@ import h5py
 
 from astropipe.artifacts import hashing
 from astropipe.artifacts.attributes import text_attribute
-from astropipe.artifacts.provenance import InputRecord, Provenance, provenance_sha256, read_text
+from astropipe.artifacts.provenance import LIST, InputRecord, Provenance, provenance_sha256, read_text
 from astropipe.artifacts.reader import check, open_unchecked, reading
 from astropipe.artifacts.storage import readable_hdf5
 from astropipe.runtime.errors import ArtifactError
@@ -204,7 +204,7 @@ def _walk(path: Path, depth: int, library: Library, seen: set[Path | InputRecord
     yield Finding(str(path), depth, "ok", is_artifact=True)
     with open_unchecked(path) as artifact:
         inputs = Provenance.read(artifact.file).inputs
-    for record in inputs:
+    for record in (record for record in inputs if record.schema != LIST):
         yield from _walk_input(record, path, depth + 1, library, seen)
 
 

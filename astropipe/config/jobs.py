@@ -296,9 +296,10 @@ class Jobs:
         return self.config.workflow.observations[wildcards.sample].files
 
     def get_spectra_chunk_files(self, wildcards: Wildcards) -> list[str]:
-        """Return the catalogs of the chunks of a set of spectra; files of real stars are fitted in one piece."""
-        count = 1
-        if wildcards.sample in self.config.workflow.surveys:
+        """Return the catalogs of the chunks of a set of spectra."""
+        if wildcards.sample in self.config.workflow.observations:
+            count = self.config.workflow.observations[wildcards.sample].chunks
+        else:
             count = self.config.workflow.spectra_chunks(survey_settings(self.config, wildcards.sample).n_spectra)
         folder = f"{self.results}/spectra/{wildcards.sample}/chunks"
         return [f"{folder}/{index}-of-{count}.h5" for index in range(1, count + 1)]

@@ -56,6 +56,7 @@ class ObservationsConfig(Section):
     """Spectra of real stars: where they are, and what differs from the spectra section."""
 
     files: list[str] = Field(min_length=1, description="files, and folders of FITS files")
+    chunks: int = Field(1, ge=1, description="jobs that fit them, each a part of the files")
     predict: dict[str, Any] = Field({}, description="changes to spectra.predict")
 
 

@@ -7,7 +7,7 @@ import json
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -18,6 +18,8 @@ from astropipe.runtime.files import remedy
 from astropipe.runtime.progress import BarProgress, NoProgress, PlainProgress, progress
 
 PARTIAL = ".partial"
+# A command is an attribute, which HDF5 allows 64 kB.
+_MOST_NAMED = 400
 """How the name of a checkpoint that is being written ends."""
 
 
@@ -165,6 +167,12 @@ def as_options(where: str, changed: Mapping[str, Any]) -> str:
     return " ".join(f"--set {shlex.quote(pair)}" for pair in pairs)
 
 
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return the names of files as a recorded command has them; of very many, some: the provenance lists them all."""
+    names = [shlex.quote(path.name) for path in paths]
+    return names if len(names) <= _MOST_NAMED else [*names[:3], f"'... and {len(names) - 3} more'"]
+
+
 def command_line(where: str, inputs: Iterable[Path], changed: Mapping[str, Any], run: Run) -> str:
     """Return the command that repeats a run.
 
@@ -182,7 +190,7 @@ def command_line(where: str, inputs: Iterable[Path], changed: Mapping[str, Any],
     run : Run
         Gives seed and chunk.
     """
-    parts = ["astropipe", *where.split("."), *(shlex.quote(path.name) for path in inputs)]
+    parts = ["astropipe", *where.split("."), *names_of(list(inputs))]
     if changed:
         parts.append(as_options(where, changed))
     if run.chunk.count > 1:

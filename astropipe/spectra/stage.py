@@ -165,14 +165,14 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     InterruptedRunError
         If the run was interrupted; a checkpoint is kept.
     """
-    paths = list_inputs(inputs)
+    paths, whole = list_inputs(inputs), []
     rows: slice | None = None
     if run.chunk.count > 1:
         if len(paths) == 1 and is_artifact(paths[0]):
             rows = run.chunk.rows(count_rows(paths[0]))
             empty = rows.start == rows.stop
         else:
-            paths = paths[run.chunk.rows(len(paths))]
+            paths, whole = paths[run.chunk.rows(len(paths))], paths
             empty = not paths
         if empty:
             raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} is empty: ask for fewer chunks")
@@ -182,7 +182,9 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         "spectra.predict",
         config,
         run,
-        inputs=[*paths, emulator_file, *network_file],
+        inputs=paths,
+        sources=[emulator_file, *network_file],
+        chunk_of=whole,
         citations=(*_CITATIONS, "Xiong2022", "Fabbro2018") if network_file else _CITATIONS,
     )
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)

@@ -17,6 +17,7 @@ from astropipe.artifacts import provenance as module
 from astropipe.artifacts.provenance import git_commit, package_versions
 from astropipe.config.inference import SampleConfig
 from astropipe.config.nbody import IntegrateConfig
+from astropipe.config.spectra import PredictConfig
 from astropipe.runtime.errors import ArtifactError, InputError
 from astropipe.runtime.run import Chunk, Run
 
@@ -154,6 +155,19 @@ def test_what_only_looks_like_the_path_of_an_input_stays(folder: Path) -> None:
 @pytest.mark.parametrize(("chunk", "recorded"), [(Chunk(), ""), (Chunk(1, 1), ""), (Chunk(3, 20), "3/20")])
 def test_the_chunk_of_a_run_is_recorded(chunk: Chunk, recorded: str) -> None:
     assert Provenance.of_run("nbody.integrate", IntegrateConfig(), Run(chunk=chunk)).chunk == recorded
+
+
+def test_a_run_over_thousands_of_files_can_be_written(folder: Path) -> None:
+    """Attributes of HDF5 end at 64 kB."""
+    files = [folder / f"spec-{number:020d}.csv" for number in range(3_000)]
+    for file in files:
+        file.write_text("1")
+    provenance = Provenance.of_run("spectra.predict", PredictConfig(), Run(), inputs=files)
+    with h5py.File(folder / "a.h5", "w") as file:
+        provenance.write(file)
+        again = Provenance.read(file)
+    assert again.inputs == provenance.inputs and len(again.inputs) == 3_000
+    assert "and 2997 more" in again.command
 
 
 def test_the_versions_are_those_of_our_direct_dependencies() -> None:

@@ -11,6 +11,7 @@ from lamost_files import coadds, write
 
 from astropipe.artifacts import open_artifact
 from astropipe.artifacts.merging import merge
+from astropipe.artifacts.verification import verify
 from astropipe.config.spectra import EvaluateConfig, PredictConfig, SimulateConfig
 from astropipe.runtime import interruption
 from astropipe.runtime.errors import ArtifactError, InputError, InterruptedRunError, UsageError
@@ -122,6 +123,27 @@ def test_one_bad_file_is_a_flagged_row_and_the_others_are_read(
     # A straight line with noise is no star.
     assert int(table["flags"][0]) != 0
     assert "b.fits" in capsys.readouterr().err
+
+
+def test_chunks_of_a_folder_are_the_whole_and_those_of_another_folder_are_refused(tmp_path: Path) -> None:
+    folder, other = tmp_path / "night", tmp_path / "other"
+    folder.mkdir()
+    other.mkdir()
+    for number in range(5):
+        write(folder / f"{number}.fits", *coadds(), OBSID=number)
+        write(other / f"{number + 1}.fits", *coadds(), OBSID=number + 1)
+    parts = [tmp_path / f"{index}-of-2.h5" for index in (1, 2)]
+    for index, part in enumerate(parts, start=1):
+        stage.predict([folder], part, PredictConfig(), Run(chunk=Chunk(index, 2)))
+    merge(parts, tmp_path / "merged.h5")
+    stage.predict([folder], tmp_path / "whole.h5", PredictConfig(), Run())
+    with open_artifact(tmp_path / "merged.h5") as merged, open_artifact(tmp_path / "whole.h5") as whole:
+        assert list(merged.table()["id"]) == list(whole.table()["id"]) == [f"{number}-coadd" for number in range(5)]
+        np.testing.assert_allclose(merged.table()["rv"].value, whole.table()["rv"].value, atol=1e-3)
+    assert {finding.state for finding in verify([tmp_path / "merged.h5"], [tmp_path, folder])} == {"ok"}
+    stage.predict([other], parts[1], PredictConfig(), Run(chunk=Chunk(2, 2), force=True))
+    with pytest.raises(InputError, match="content hash of input 1"):
+        merge(parts, tmp_path / "mixed.h5")
 
 
 def test_nothing_readable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
