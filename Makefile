@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,7 @@ format: $(READY) ## bring everything into the house style
 generate: $(READY) ## write the generated files again: default configuration, JSON schemas, docs/artifacts.md
 	$(BIN)/python -m astropipe.config.generate
 	$(BIN)/python -m astropipe.artifacts.reference
+	$(BIN)/python -m astropipe.cli.reference
 
 # The peers are installed only where they are compared with: REBOUND is GPL and nothing else needs it.
 $(VENV)/.peers: $(READY)
@@ -83,9 +84,26 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 	cp "$(RESULTS)/inference/w0wa-chronometers-desi-dr2-emulated/report.png" docs/figures/posterior-report.png
 	cp "$(RESULTS)/inference/w0wa-chronometers-desi-dr2-emulated/emulator-errors.png" docs/figures/emulator-errors.png
 
-bench: $(VENV)/.peers ## compare speed with other codes, side by side in one run
-	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results
+# Each part can be made alone; none depends on another.
+BENCHMARKS := bench-nbody bench-clusters bench-spectra bench-morphology bench-inference bench-scaling bench-reliability
+bench: $(VENV)/.peers ## all comparisons side by side, and docs/benchmarks.md of them (many hours)
+	$(BIN)/python benchmarks/page.py --machine
+	for part in $(BENCHMARKS); do $(MAKE) $$part || exit 1; done
+	$(MAKE) bench-page
+
+bench-page: $(READY) ## docs/benchmarks.md of the tables that are there
+	$(BIN)/python benchmarks/page.py
+
+bench-scaling: $(READY) ## what chunks cost, several jobs at a time, the plan of the largest surveys (ten minutes)
+	$(BIN)/python benchmarks/bench_scaling.py
 	$(BIN)/python benchmarks/insert_tables.py
+
+bench-reliability: $(READY) ## a workflow disturbed at random, run until done, compared with an undisturbed one (an hour)
+	$(BIN)/python benchmarks/bench_reliability.py
+	$(BIN)/python benchmarks/insert_tables.py
+
+site: $(READY) ## the documentation as a web site, into site/; broken links are errors
+	$(BIN)/mkdocs build --quiet --strict
 
 bench-spectra: $(READY) ## coverage, precision, masks, velocities, strange spectra and speed (ten minutes)
 	$(BIN)/python benchmarks/bench_spectra.py
@@ -144,6 +162,7 @@ bench-supernovae: $(READY) ## posteriors with full covariances of supernovae, fo
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results
+	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_transfer.py --output benchmarks/results
 	$(BIN)/python benchmarks/figures_nbody.py
 	$(BIN)/python benchmarks/insert_tables.py

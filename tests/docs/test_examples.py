@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
     r"<!-- (run|file: (?P<name>\S+)) -->\n```(?P<language>\w*)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE
 )
-PAGES = ["CONTRIBUTING.md", "docs/cli.md", "docs/workflow.md"]
+PAGES = ["CONTRIBUTING.md", "docs/cli.md", "docs/index.md", "docs/workflow.md", "docs/yours.md"]
 
 
 def blocks(page: str) -> list[re.Match[str]]:
