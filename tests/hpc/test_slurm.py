@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from running import ROOT, command, environment, snakemake
+from running import ROOT, command, environment
 from toy_slurm import ask, drained_node, jobs, obstacle, toy_slurm, wait_until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
 PROBLEM = Path(__file__).with_name("demanding.py")
-PROFILE = ("--profile", str(ROOT / "profiles" / "slurm"), "--slurm-init-seconds-before-status-checks", "2")
-LIMIT_S = 480
+SLURM = ("--profile", str(ROOT / "profiles" / "slurm"), "--slurm-init-seconds-before-status-checks", "2")
+LOCAL = ("--cores", "2")
+GENERIC = ("--profile", str(ROOT / "profiles" / "generic"))
+LIMIT_S = 600
 CONFIG = {
     "workflow": {
         "systems_per_chunk": 4,
@@ -47,8 +49,8 @@ TARGETS = (
 
 
 @dataclass
-class OnSlurm:
-    """A workflow that was started on SLURM, in a folder of its own."""
+class Workflow:
+    """A workflow that was started, in a folder of its own."""
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -61,51 +63,51 @@ class OnSlurm:
         return said
 
 
-Start = Callable[..., OnSlurm]
+Start = Callable[..., Workflow]
 
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Start the workflow on SLURM, by the profile that users have: ``start(*targets, config=..., **variables)``."""
+    """Start the workflow by a profile that users have: ``start(*targets, config=..., profile=..., **variables)``."""
     if (reason := obstacle()) is not None:
         pytest.skip(f"no SLURM can be started: {reason}")
     with toy_slurm(tmp_path_factory.mktemp("slurm")), ExitStack() as cleanup:
 
-        def run(*targets: str, config: dict[str, object] = CONFIG, **variables: str) -> OnSlurm:
+        def run(
+            *targets: str, config: dict[str, object] = CONFIG, profile: Sequence[str] = SLURM, **variables: str
+        ) -> Workflow:
             folder = tmp_path_factory.mktemp("workflow")
             shutil.copy(PROBLEM, folder)
-            words = command(folder, *targets, config=config, where=PROFILE)
+            words = command(folder, *targets, config=config, where=profile)
             with (folder / "said").open("wb") as said:
                 process = subprocess.Popen(
                     words, cwd=folder, env=environment() | variables, stdout=said, stderr=subprocess.STDOUT
                 )
             cleanup.callback(process.wait)
             cleanup.callback(process.kill)
-            return OnSlurm(folder, process)
+            return Workflow(folder, process)
 
         yield run
 
 
 @pytest.fixture(scope="module")
-def early(start: Start) -> dict[str, OnSlurm]:
-    """The runs that nothing is done to from outside, started together, as they wait most of the time."""
+def early(start: Start) -> dict[str, Workflow]:
+    """The runs to which nothing is done from outside, started together, as they wait most of the time."""
     one_minute = {"workflow": CONFIG["workflow"] | {"minutes_per_job": 1}}
     return {
         # Alone the job would take a minute and a half.
         "wall time": start(POSTERIOR, config=one_minute, SECONDS_PER_CALL="0.045"),
         "memory": start(POSTERIOR, HELD_MB="1000"),
+        "generic": start(POSTERIOR, profile=GENERIC, HELD_MB="1000"),
         "catalogs": start(*TARGETS),
+        "local": start(*TARGETS, profile=LOCAL),
     }
 
 
-@pytest.fixture(scope="module")
-def local(early: dict[str, OnSlurm], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an undisturbed run on this machine, which goes on beside the early ones."""
-    folder = tmp_path_factory.mktemp("local")
-    shutil.copy(PROBLEM, folder)
-    run = snakemake(folder, *TARGETS, config=CONFIG)
-    assert run.returncode == 0, run.stderr
-    return folder
+@pytest.fixture
+def local(early: dict[str, Workflow]) -> Workflow:
+    """An undisturbed run on this machine, without SLURM."""
+    return early["local"]
 
 
 def artifacts(folder: Path) -> dict[str, bytes]:
@@ -119,58 +121,66 @@ def calls(folder: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def check_posterior(folder: Path, local: Path) -> None:
-    """Check that the posterior is the only artifact and has the bytes of the undisturbed run."""
-    assert artifacts(folder) == {"inference/demanding/posterior.h5": (local / POSTERIOR).read_bytes()}
+def check_posterior(run: Workflow, local: Workflow) -> str:
+    """Check that a run ends with the posterior of the undisturbed one as its only artifact; return what it said."""
+    said = run.finish()
+    local.finish()
+    assert artifacts(run.folder) == {"inference/demanding/posterior.h5": (local.folder / POSTERIOR).read_bytes()}
+    return said
 
 
-def test_a_requeued_job_goes_on_where_it_was(start: Start, local: Path) -> None:
+def test_a_requeued_job_goes_on_where_it_was(start: Start, local: Workflow) -> None:
     run = start(POSTERIOR, SECONDS_PER_CALL="0.006")
     wait_until(lambda: calls(run.folder) > 500, "the middle of the job")
     [job] = jobs(run.folder)
     ask("scontrol", "requeue", job.number)
     wait_until(lambda: jobs(run.folder, "pending"), "the job in the queue again")
     assert artifacts(run.folder) == {}, "nothing half-written has the name of a whole artifact"
-    run.finish()
-    check_posterior(run.folder, local)
+    check_posterior(run, local)
     assert [same.number for same in jobs(run.folder)] == [job.number], "SLURM started it again, not Snakemake"
-    assert calls(run.folder) < 1.1 * calls(local)
+    assert calls(run.folder) < 1.1 * calls(local.folder)
 
 
-def test_a_drained_node_is_waited_for(start: Start, local: Path) -> None:
+def test_a_drained_node_is_waited_for(start: Start, local: Workflow) -> None:
     run = start(FIGURE, SECONDS_PER_CALL="0.002")
     wait_until(lambda: calls(run.folder) > 500, "the middle of the job")
     with drained_node():
         wait_until(lambda: jobs(run.folder, "pending"), "the next job, which has to wait")
         sampling, drawing = jobs(run.folder)
         assert (sampling.state, drawing.state) == ("COMPLETED", "PENDING")
-    run.finish()
-    check_posterior(run.folder, local)
+    check_posterior(run, local)
     assert (run.folder / FIGURE).stat().st_size
 
 
-def test_catalogs_of_all_stages_have_the_bytes_of_a_local_run(early: dict[str, OnSlurm], local: Path) -> None:
+def test_catalogs_of_all_stages_have_the_bytes_of_a_local_run(early: dict[str, Workflow], local: Workflow) -> None:
     run = early["catalogs"]
     run.finish()
-    assert artifacts(run.folder) == artifacts(local)
+    local.finish()
+    assert artifacts(run.folder) == artifacts(local.folder)
     assert {job.state for job in jobs(run.folder)} == {"COMPLETED"}
 
 
-def test_a_job_beyond_its_memory_is_sent_again_with_more(early: dict[str, OnSlurm], local: Path) -> None:
+@pytest.mark.parametrize("profile", ["memory", "generic"])
+def test_a_job_beyond_its_memory_is_sent_again_with_more(
+    early: dict[str, Workflow], local: Workflow, profile: str
+) -> None:
+    run = early[profile]
+    check_posterior(run, local)
+    assert [(job.state, job.memory) for job in jobs(run.folder)] == [("FAILED", "800M"), ("COMPLETED", "1600M")]
+
+
+def test_the_log_of_a_failed_job_says_why(early: dict[str, Workflow]) -> None:
     run = early["memory"]
     said = run.finish()
-    check_posterior(run.folder, local)
-    assert [(job.state, job.memory) for job in jobs(run.folder)] == [("FAILED", "800M"), ("COMPLETED", "1600M")]
     [log] = run.folder.glob(".snakemake/slurm_logs/**/*.log")
     assert str(log) in said, "of the failed attempt"
     assert "exceeded memory limit" in log.read_text(encoding="utf-8")
 
 
-def test_a_job_killed_at_its_wall_time_goes_on_where_it_was(early: dict[str, OnSlurm], local: Path) -> None:
+def test_a_job_killed_at_its_wall_time_goes_on_where_it_was(early: dict[str, Workflow], local: Workflow) -> None:
     run = early["wall time"]
-    said = run.finish()
-    check_posterior(run.folder, local)
+    said = check_posterior(run, local)
     killed, resumed, *_ = jobs(run.folder)
     assert (killed.state, killed.time_limit, resumed.time_limit) == ("TIMEOUT", "1:00", "2:00")
     assert "non-zero exit status 77" in said
-    assert calls(run.folder) < 1.1 * calls(local)
+    assert calls(run.folder) < 1.1 * calls(local.folder)

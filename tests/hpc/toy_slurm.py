@@ -115,8 +115,11 @@ def drained_node() -> Iterator[None]:
 
 
 @contextmanager
-def toy_slurm(folder: Path, cpus: int = 4, memory_mb: int = 16_000) -> Iterator[None]:
-    """Run a SLURM while the block lasts, its state and logs in a folder."""
+def toy_slurm(folder: Path, cpus: int = 6, memory_mb: int = 32_000) -> Iterator[None]:
+    """Run a SLURM while the block lasts, its state and logs in a folder.
+
+    Its node need not have the cores and the memory that it promises.
+    """
     with ExitStack() as cleanup:
         cleanup.enter_context(_configuration(folder, cpus, memory_mb))
         if not _succeeds("munge", "--no-input"):
