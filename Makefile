@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow test-slurm lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ test: $(READY) ## the default test suite
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-slurm: $(READY) ## the workflow on a real SLURM of this machine (minutes; root, Debian packages slurmctld slurmd munge)
+	$(BIN)/python -m pytest -m slurm tests/hpc
 
 lint: $(READY) ## style, types, import contracts, workflow, spelling
 	$(BIN)/ruff check .

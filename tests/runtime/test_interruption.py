@@ -7,6 +7,7 @@ import signal
 import threading
 
 import pytest
+from small import Python
 
 from astropipe.runtime.interruption import listening, stop_requested
 
@@ -40,6 +41,24 @@ def test_the_handlers_of_before_come_back_even_after_an_error() -> None:
         assert signal.getsignal(signal.SIGTERM) != before[0]
         1 / 0  # noqa: B018
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_sigterm_after_the_stop_does_not_take_the_exit_code(python: Python) -> None:
+    python(
+        """
+import os, signal
+from astropipe.runtime.errors import InterruptedRunError
+from astropipe.runtime.interruption import listening
+try:
+    with listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise InterruptedRunError("stopped")
+except InterruptedRunError as error:
+    os.kill(os.getpid(), signal.SIGTERM)
+    raise SystemExit(error.exit_code)
+""",
+        status=77,
+    )
 
 
 def test_outside_the_main_thread_there_are_no_handlers() -> None:

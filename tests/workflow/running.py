@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -13,19 +14,30 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def command(
+    folder: Path, *arguments: str, config: dict[str, object] | None = None, where: Sequence[str] = ("--cores", "2")
+) -> list[str]:
+    """Return the command that runs the repository's Snakefile in a folder, here or by a profile."""
+    words = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *where, *arguments]
+    if config is None:
+        return words
+    path = folder / "settings.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return [*words, "--configfile", str(path)]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment in which the jobs find the command astropipe."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
 def snakemake(
     folder: Path, *arguments: str, config: dict[str, object] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run Snakemake on the repository's Snakefile, in a folder of its own."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2", *arguments]
-    if config is not None:
-        path = folder / "settings.yaml"
-        path.write_text(yaml.safe_dump(config), encoding="utf-8")
-        command += ["--configfile", str(path)]
-    path_with_command = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path_with_command}
+    words = command(folder, *arguments, config=config)
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False
     )
 
 
