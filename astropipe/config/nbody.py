@@ -100,15 +100,19 @@ class IntegrateConfig(Section):
 class TrainConfig(Section):
     """Settings of ``astropipe nbody train``: which policy, and how long it learns."""
 
-    policy: Literal["astropipe", "paper"] = Field(
+    policy: Literal["astropipe", "cluster-eta", "paper"] = Field(
         "astropipe",
-        description="what is trained: the time step of this package, or the agent of Saz Ulibarrena & Portegies Zwart "
-        "(2025) with which it is compared",
+        description="what is trained: the time step of few bodies, the accuracy parameter of clusters, or the agent of "
+        "Saz Ulibarrena & Portegies Zwart (2025) with which the first is compared",
     )
-    generations: int = Field(200, ge=1, description="generations of the evolution strategy, for policy astropipe")
-    population: int = Field(24, ge=4, description="candidates of a generation, for policy astropipe")
+    generations: int = Field(
+        200, ge=1, description="generations of the evolution strategy, for all policies but that of the paper"
+    )
+    population: int = Field(24, ge=4, description="candidates of a generation, for the same")
     systems: int = Field(
-        12, ge=1, description="systems of each kind and tolerance in a generation, for policy astropipe"
+        12,
+        ge=1,
+        description="systems of each kind (and tolerance, for policy astropipe) in a generation, for the same",
     )
     episodes: int = Field(2000, ge=1, description="episodes of training, for policy paper")
     defects: tuple[Defect, ...] = Field(
