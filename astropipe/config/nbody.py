@@ -54,7 +54,8 @@ class IntegrateConfig(Section):
     )
     policy: str | None = Field(
         None,
-        description="file of a policy artifact for the rule learned; null for the policy that comes with astropipe",
+        description="file of a policy artifact for the rule learned, or for a learned eta of a cluster; null for the "
+        "policy that comes with astropipe",
     )
     mu: float | None = Field(
         None,
@@ -89,8 +90,8 @@ class IntegrateConfig(Section):
     )
     cluster: ClusterRunConfig = Field(
         ClusterRunConfig(),
-        description="integration of a star cluster; beside it, t_end, max_energy_error and label hold, and nothing "
-        "else of this section",
+        description="integration of a star cluster; beside it, t_end, policy, max_energy_error and label hold, and "
+        "nothing else of this section",
     )
     box: BoxRunConfig = Field(
         BoxRunConfig(), description="how a periodic box is run; of the above, only the label is its"
