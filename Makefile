@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow test-slurm lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
+.PHONY: catalogs tiny test test-slow test-slurm lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy policy-clusters clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -177,6 +177,11 @@ bench-clusters: $(READY) ## star clusters and a periodic box: speed, errors, col
 
 policy: $(READY) ## train the policy of the time step that comes with astropipe again (15 minutes)
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
+
+policy-clusters: $(READY) ## train the choice of eta in clusters that comes with astropipe again (some minutes)
+	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-cluster-eta.h5 \
+	  --set nbody.train.policy=cluster-eta --set nbody.train.generations=60 \
+	  --set nbody.train.population=12 --set nbody.train.systems=6
 
 clean: ## remove results, logs and caches; the environment stays
 	rm -rf results results-tiny results-baselines results-morphology results-inference results-supernovae results-flow logs .snakemake .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

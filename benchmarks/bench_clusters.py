@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cluster_eta
 import numba
 import numpy as np
 
@@ -281,34 +282,6 @@ def massless() -> Table:
     return table
 
 
-def eta() -> Table:
-    """Measure energy error against forces for fixed accuracy parameters."""
-    numba.set_num_threads(1)
-    table = []
-    for pairs in (0.01, 0.0):
-        for value in (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.14):
-            errors, cost = [], []
-            for seed in range(10):
-                cluster = make_cluster(ClusterStartConfig(n_stars=64), seed)
-                run = ClusterRun(cluster.masses, *cluster_state(cluster), Controls(eta=value, pair_disturbance=pairs))
-                run.advance(10.0)
-                error = total_energy(cluster.masses, *run.phase()) / total_energy(
-                    cluster.masses, *cluster_state(cluster)
-                )
-                errors.append(abs(float(error) - 1.0))
-                cost.append(run.star_forces)
-            table.append(
-                {
-                    "pairs": "orbits" if pairs else "Hermite only",
-                    "eta": f"{value:g}",
-                    "energy error, median": f"{np.median(errors):.1e}",
-                    "worst of 10": f"{np.max(errors):.1e}",
-                    "forces on stars, mean": f"{np.mean(cost):.2e}",
-                }
-            )
-    return table
-
-
 def pairs() -> Table:
     """Compare ways to integrate hard binaries: alone, and in a cluster of 64 stars until some have formed."""
     numba.set_num_threads(1)
@@ -451,7 +424,8 @@ PARTS: dict[str, Callable[[], Table]] = {
     "scaling": scaling,
     "relaxation": relaxation,
     "massless": massless,
-    "eta": eta,
+    "eta": cluster_eta.eta,
+    "eta-gain": cluster_eta.gain,
     "pairs": pairs,
     "collapse": collapse,
     "checks": checks,

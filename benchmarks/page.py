@@ -35,6 +35,7 @@ COMMANDS = {
             "clusters-scaling",
             "clusters-massless",
             "clusters-eta",
+            "clusters-eta-gain",
             "clusters-pairs",
             "clusters-relaxation",
             "clusters-collapse",

@@ -219,7 +219,8 @@ rule simulate_cluster:
 
 rule integrate_cluster:
     input:
-        "<results>/clusters/{cluster}/start.h5",
+        start="<results>/clusters/{cluster}/start.h5",
+        policy=JOBS.get_cluster_policy_files,
     output:
         ensure("<results>/clusters/{cluster}/cluster.h5", non_empty=True),
     log:
@@ -237,7 +238,7 @@ rule integrate_cluster:
         seed=CONFIG.seed,
         settings=JOBS.get_cluster_run_options,
     shell:
-        "exec astropipe nbody integrate {input:q} --output {output:q} {params.settings} --seed {params.seed}"
+        "exec astropipe nbody integrate {input.start:q} --output {output:q} {params.settings} --seed {params.seed}"
         " --threads {threads} --resume --force > {log:q} 2>&1"
 
 

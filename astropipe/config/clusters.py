@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -56,15 +56,23 @@ class TideConfig(Section):
 class ClusterRunConfig(Section):
     """Integration of a cluster, for ``cluster-snapshots`` as input."""
 
-    eta: float = Field(
-        0.02, gt=0, le=1, description="accuracy parameter of the steps of stars, under the root (Aarseth 1985)"
+    eta: Annotated[float, Field(gt=0, le=1)] | Literal["learned"] = Field(
+        0.02,
+        description="accuracy parameter of the steps of stars, under the root (Aarseth 1985); learned: a policy "
+        "chooses it for every star at every step",
+    )
+    energy_target: float = Field(
+        1e-7,
+        gt=0,
+        lt=1,
+        description="relative energy error that is aimed at in each time sqrt(r_h^3 / G M), for eta learned",
     )
     massless_eta: float = Field(0.02, gt=0, le=1, description="the same of massless particles")
     longest_step: float = Field(
         0.0625, gt=0, description="longest step, in N-body units; all particles meet at least this often"
     )
     pair_disturbance: float = Field(
-        0.01, ge=0, le=0.1, description="most tides at which a bound pair is an orbit of Kepler with kicks; 0: never"
+        0.01, ge=0, le=0.03, description="most tides at which a bound pair is an orbit of Kepler with kicks; 0: never"
     )
     n_snapshots: int = Field(51, ge=2, description="snapshots, evenly spaced, both ends included")
     snapshot_times: tuple[float, ...] | None = Field(

@@ -489,6 +489,13 @@ class Jobs:
             return []
         return [relative(weights_file("nbody-timestep.h5")) if settings.policy is None else settings.policy]
 
+    def get_cluster_policy_files(self, wildcards: Wildcards) -> list[str]:
+        """Return the policy that chooses eta in a cluster, where one does."""
+        settings = cluster_run_settings(self.config, wildcards.cluster)
+        if settings.cluster.eta != "learned":
+            return []
+        return [relative(weights_file("nbody-cluster-eta.h5")) if settings.policy is None else settings.policy]
+
     def published_constraints(self) -> str:
         """Return the table of published values with which posteriors are compared."""
         return relative(data_file("published-constraints/constraints.ecsv"))

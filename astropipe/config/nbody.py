@@ -54,7 +54,8 @@ class IntegrateConfig(Section):
     )
     policy: str | None = Field(
         None,
-        description="file of a policy artifact for the rule learned; null for the policy that comes with astropipe",
+        description="file of a policy artifact for the rule learned, or for a learned eta of a cluster; null for the "
+        "policy that comes with astropipe",
     )
     mu: float | None = Field(
         None,
@@ -89,8 +90,8 @@ class IntegrateConfig(Section):
     )
     cluster: ClusterRunConfig = Field(
         ClusterRunConfig(),
-        description="integration of a star cluster; beside it, t_end, max_energy_error and label hold, and nothing "
-        "else of this section",
+        description="integration of a star cluster; beside it, t_end, policy, max_energy_error and label hold, and "
+        "nothing else of this section",
     )
     box: BoxRunConfig = Field(
         BoxRunConfig(), description="how a periodic box is run; of the above, only the label is its"
@@ -100,15 +101,19 @@ class IntegrateConfig(Section):
 class TrainConfig(Section):
     """Settings of ``astropipe nbody train``: which policy, and how long it learns."""
 
-    policy: Literal["astropipe", "paper"] = Field(
+    policy: Literal["astropipe", "cluster-eta", "paper"] = Field(
         "astropipe",
-        description="what is trained: the time step of this package, or the agent of Saz Ulibarrena & Portegies Zwart "
-        "(2025) with which it is compared",
+        description="what is trained: the time step of few bodies, the accuracy parameter of clusters, or the agent of "
+        "Saz Ulibarrena & Portegies Zwart (2025) with which the first is compared",
     )
-    generations: int = Field(200, ge=1, description="generations of the evolution strategy, for policy astropipe")
-    population: int = Field(24, ge=4, description="candidates of a generation, for policy astropipe")
+    generations: int = Field(
+        200, ge=1, description="generations of the evolution strategy, for all policies but that of the paper"
+    )
+    population: int = Field(24, ge=4, description="candidates of a generation, for the same")
     systems: int = Field(
-        12, ge=1, description="systems of each kind and tolerance in a generation, for policy astropipe"
+        12,
+        ge=1,
+        description="systems of each kind (and tolerance, for policy astropipe) in a generation, for the same",
     )
     episodes: int = Field(2000, ge=1, description="episodes of training, for policy paper")
     defects: tuple[Defect, ...] = Field(

@@ -50,6 +50,7 @@ CITATIONS = {
 # Of each policy: the module of its `train_policy`, the setting that counts the steps of its training, its citations.
 _TRAININGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "astropipe": ("astropipe.nbody.training", "generations", ("SazUlibarrena2025", "Ros2008", "Nitadori2008")),
+    "cluster-eta": ("astropipe.nbody.clusters.eta_training", "generations", ("Ros2008", "Makino1992")),
     "paper": ("astropipe.nbody.paper.verb", "episodes", ("SazUlibarrena2025",)),
 }
 

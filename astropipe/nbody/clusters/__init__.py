@@ -4,6 +4,7 @@ Inputs: `make_cluster` from settings, `cluster_of` from arrays. Integration: `in
 `ClusterIntegration` can pause, be saved and go on. What a cluster looks like: `astropipe.nbody.clusters.diagnostics`.
 """
 
+from astropipe.nbody.clusters.accuracy import EtaPolicy, shipped_eta_policy
 from astropipe.nbody.clusters.initial import Cluster, make_cluster
 from astropipe.nbody.clusters.integration import (
     ClusterIntegration,
@@ -21,9 +22,11 @@ __all__ = [
     "ClusterOptions",
     "ClusterResult",
     "Controls",
+    "EtaPolicy",
     "cluster_of",
     "integrate_cluster",
     "make_cluster",
     "oort_tide",
     "point_mass_tide",
+    "shipped_eta_policy",
 ]

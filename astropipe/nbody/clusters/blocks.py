@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray, IntArray
+from astropipe.nbody.clusters.accuracy import choose_eta
 from astropipe.nbody.clusters.forces import forces, pair_time
 from astropipe.nbody.clusters.layout import LANES, TICK
 from astropipe.nbody.clusters.pairing import (
@@ -198,6 +199,8 @@ def _star_block(
                 set_source(work.tiles, star, work.at[k], masses[star])
         _forces_on_stars(masses, pairs, tick, n, frame, work)
         counts[STAR_FORCES] += n
+    if frame.rule.size:
+        choose_eta(stars, n, frame.rule, work)
     _step(stars, tick, n, frame, work, counts)
     counts[STAR_FORCES] += n
     counts[STAR_BLOCKS] += 1

@@ -221,8 +221,9 @@ def _check_controls(controls: Controls) -> None:
     for name in ("eta", "massless_eta", "longest_step"):
         if not 0.0 < getattr(controls, name) < math.inf:
             raise UsageError(f"{name} = {getattr(controls, name)} must be positive and finite")
-    if not 0.0 <= controls.pair_disturbance <= 0.1:
-        raise UsageError(f"pair_disturbance = {controls.pair_disturbance} must be between 0 and 0.1")
+    # Above, kicks are too coarse for the tides: the energy is lost (docs/clusters.md).
+    if not 0.0 <= controls.pair_disturbance <= 0.03:
+        raise UsageError(f"pair_disturbance = {controls.pair_disturbance} must be between 0 and 0.03")
     if controls.n_twins < 0:
         raise UsageError(f"n_twins = {controls.n_twins} must be 0 or larger")
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from astropipe.nbody.arrays import FloatArray, IntArray
 from astropipe.nbody.clusters import layout
+from astropipe.nbody.clusters.accuracy import NO_RULE, EtaPolicy
 from astropipe.nbody.clusters.blocks import advance, begin
 from astropipe.nbody.clusters.forces import scratch, sharing
 from astropipe.nbody.clusters.pairs import members_at, no_pairs, relative_at
@@ -42,6 +43,8 @@ class Controls:
     ----------
     eta : float
         Accuracy parameter of the steps of stars (`astropipe.nbody.clusters.stepping.correct`).
+    eta_policy : EtaPolicy or None
+        What chooses eta at every step of a star but the first one, in place of the fixed one.
     massless_eta : float
         That of massless particles.
     longest_step : float
@@ -55,6 +58,7 @@ class Controls:
     """
 
     eta: float = 0.02
+    eta_policy: EtaPolicy | None = None
     massless_eta: float = 0.02
     longest_step: float = 0.0625
     pair_disturbance: float = 0.01
@@ -99,6 +103,8 @@ class ClusterRun:
         massless = np.r_[n : n + m, n : n + self.n_twins]
         eta = np.full(m + self.n_twins, controls.massless_eta)
         eta[m:] *= _TWIN_ETA
+        policy = controls.eta_policy
+        self._rule = NO_RULE if policy is None else policy.rule(masses, positions[:n], velocities[:n])
         self.stars = _particles(positions[:n], velocities[:n], np.full(n, controls.eta))
         self.massless = _particles(positions[massless], velocities[massless], eta)
         self.pairs = no_pairs(n)
@@ -147,7 +153,7 @@ class ClusterRun:
     def _frame(self) -> Frame:
         start, goal, _, of = self.clock
         length = (goal - start) / of if of else self.controls.longest_step
-        return Frame(self.time, float(length), self.controls.tide, self.controls.pair_disturbance)
+        return Frame(self.time, float(length), self.controls.tide, self.controls.pair_disturbance, self._rule)
 
     def advance(self, goal: float, budget: int = UNLIMITED) -> bool:
         """Go on to a time, or until about so many interactions were summed.
@@ -181,13 +187,6 @@ class ClusterRun:
             if self.status == "ok":
                 self.clock[2] += 1.0
         return True
-
-    def macro_step(self, goal: float) -> None:
-        """Go on by one macro step towards a goal: between two of them, `stars.eta` may be changed."""
-        if goal != self.clock[1]:
-            self._begin_interval(goal)
-        advance(self.stars, self.masses, self.massless, self.pairs, self._frame(), UNLIMITED, self._work, self.counts)
-        self.clock[2] += 1.0
 
     def _begin_interval(self, goal: float) -> None:
         """Cut the way to a new goal into macro steps, and express the steps of all particles in them."""

@@ -28,7 +28,7 @@ class Particles(NamedTuple):
     level : array of int, shape (n,)
         Level of the present step; -1 for a star that is part of a pair.
     eta : array of shape (n,)
-        Accuracy parameter of each.
+        Accuracy parameter of each, for its next step.
     steps : array of int, shape (n,)
         Steps that each has made.
     """
@@ -50,12 +50,15 @@ class Frame(NamedTuple):
         The field around the cluster.
     pair_disturbance : float
         Limit of gamma for pairs (`astropipe.nbody.clusters.pairs`); 0 for no pairs.
+    rule : array of shape (4,) or (0,)
+        By which eta of stars is chosen (`astropipe.nbody.clusters.accuracy`); empty where it is fixed.
     """
 
     begin: float
     length: float
     tide: Tide
     pair_disturbance: float
+    rule: FloatArray
 
 
 class Work(NamedTuple):

@@ -14,6 +14,7 @@ from astropy.table import Table
 from astropipe.artifacts import Artifact, Provenance, create_artifact, open_artifact
 from astropipe.config.clusters import ClusterRunConfig, TideConfig
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
+from astropipe.nbody.clusters.accuracy import SHIPPED, EtaPolicy, read_eta_policy
 from astropipe.nbody.clusters.artifact import read_cluster, write_cluster, write_result
 from astropipe.nbody.clusters.initial import Cluster, make_cluster
 from astropipe.nbody.clusters.integration import ClusterIntegration, ClusterOptions
@@ -24,6 +25,7 @@ from astropipe.nbody.pausing import run_in_spells
 from astropipe.runtime.checkpoint import Checkpoint
 from astropipe.runtime.errors import QualityError, UsageError
 from astropipe.runtime.run import Run, checkpoint_path
+from astropipe.runtime.shipped import weights_file
 
 _CITATIONS = {"plummer": ("Plummer1911", "Aarseth1974"), "king": ("King1966",), "kroupa": ("Kroupa2001",), "equal": ()}
 _METHODS = ("Makino1992", "Kokubo1998", "Wisdom1991", "Casertano1985", "Spitzer1987", "Giersz1994")
@@ -49,11 +51,14 @@ def integrate(path: Path, output: Path, config: IntegrateConfig, run: Run) -> st
         cluster, title, made_with = read_cluster(source), source.title, source.provenance.citations
     if config.label is not None:
         title = f"{config.label}: {title}"
-    integration = ClusterIntegration(
-        cluster, _snapshot_times(config, cluster), cluster_options(config.cluster, cluster.scale)
-    )
+    inputs, eta_policy = [path], None
+    if config.cluster.eta == "learned":
+        inputs.append(weights_file(SHIPPED) if config.policy is None else Path(config.policy))
+        eta_policy = EtaPolicy(read_eta_policy(inputs[1]), config.cluster.energy_target)
+    options = cluster_options(config.cluster, cluster.scale, eta_policy)
+    integration = ClusterIntegration(cluster, _snapshot_times(config, cluster), options)
     cited = (*made_with, *_METHODS, *(("FlamminiDotti2025",) if cluster.n_massless else ()))
-    provenance = Provenance.of_run("nbody.integrate", config, run, inputs=[path], citations=cited)
+    provenance = Provenance.of_run("nbody.integrate", config, run, inputs=inputs, citations=cited)
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     with run.progress(f"{path.name}", 1.0, "clusters") as reporter:
         run_in_spells(integration, checkpoint, reporter)
@@ -81,10 +86,11 @@ def _snapshot_times(config: IntegrateConfig, cluster: Cluster) -> Any:
     return np.linspace(cluster.time, t_end, settings.n_snapshots)[1:]
 
 
-def cluster_options(config: ClusterRunConfig, scale: Scale | None) -> ClusterOptions:
+def cluster_options(config: ClusterRunConfig, scale: Scale | None, eta_policy: EtaPolicy | None) -> ClusterOptions:
     """Return the options of a run from its settings, for a cluster with a scale or without."""
     controls = Controls(
-        eta=config.eta,
+        **({} if config.eta == "learned" else {"eta": config.eta}),
+        eta_policy=eta_policy,
         massless_eta=config.massless_eta,
         longest_step=config.longest_step,
         pair_disturbance=config.pair_disturbance,

@@ -107,9 +107,11 @@ def _growing_modes(cosmology: Any) -> Any:
     slope = ln_expansion.derivative()
 
     def omega(x: float) -> float:
+        """Return the share of matter in the density at ln a = x."""
         return float(cosmology.Om0 * np.exp(-3.0 * x - 2.0 * ln_expansion(x)))
 
     def derivatives(x: float, y: FloatArray) -> list[float]:
+        """Return the derivatives of both modes, and of their first derivatives, by ln a."""
         friction, source = 2.0 + slope(x), 1.5 * omega(x)
         return [
             y[1],

@@ -12,7 +12,7 @@ from math import comb
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray, IntArray
-from astropipe.nbody.compilation import kernel
+from astropipe.nbody.compilation import inlined_kernel, kernel
 from astropipe.nbody.flow.pairs import BLOCK_PAIRS, UintArray, hashes, pair_blocks, tree_of
 from astropipe.runtime.errors import InputError, UsageError
 
@@ -301,6 +301,56 @@ def regions_of(positions: FloatArray, box_size: float | None, per_side: int) -> 
     return np.asarray((cell[:, 0] * per_side + cell[:, 1]) * per_side + cell[:, 2])
 
 
+@inlined_kernel
+def _separation(first: FloatArray, second: FloatArray, box_size: float, out: FloatArray) -> float:
+    """Write the vector from one place to another, in a box the shortest one, and return its square."""
+    square = 0.0
+    for axis in range(3):
+        out[axis] = second[axis] - first[axis]
+        if box_size > 0.0:
+            out[axis] -= box_size * np.round(out[axis] / box_size)
+        square += out[axis] * out[axis]
+    return square
+
+
+@inlined_kernel
+def _write_terms(
+    first: FloatArray, second: FloatArray, d: FloatArray, r: float, terms: FloatArray
+) -> tuple[float, float]:
+    """Write what a pair with two velocities adds to each of the sums, and return u_L of both ends."""
+    near = far = product = norm = 0.0
+    for axis in range(3):
+        near += first[axis] * d[axis] / r
+        far += second[axis] * d[axis] / r
+        product += first[axis] * second[axis]
+        norm += 0.5 * (first[axis] ** 2 + second[axis] ** 2)
+    terms[0] = 1.0
+    terms[1] = r
+    power = 1.0
+    for n in range(6):
+        power *= far - near
+        terms[2 + n] = power
+    near2, far2, total2 = near * near, far * far, (far + near) * (far + near)
+    terms[8] = total2
+    terms[9] = total2 * total2
+    terms[10] = total2 * total2 * total2
+    terms[11] = 0.5 * (near2 + far2)
+    terms[12] = 0.5 * (near2 * near2 + far2 * far2)
+    terms[13] = 0.5 * (near2 * near2 * near2 + far2 * far2 * far2)
+    terms[14] = near * far
+    terms[15] = product
+    terms[16] = norm
+    return near, far
+
+
+@inlined_kernel
+def _lot(first: np.uint64, second: np.uint64) -> np.uint64:
+    """Return the lot of a pair from the hashes of its ends."""
+    lot = (first ^ (second >> np.uint64(17)) ^ (second << np.uint64(47))) * np.uint64(0xD6E8FEB86659FD93)
+    lot = (lot ^ (lot >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return lot ^ (lot >> np.uint64(32))
+
+
 @kernel
 def _add_pairs(
     positions: FloatArray,
@@ -315,65 +365,31 @@ def _add_pairs(
     sums: FloatArray,
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Add pairs to the sums of their bins, and return bin, region, and velocities of those that are kept."""
-    bins, everywhere = len(squares) - 1, sums.shape[0] - 1
-    kept = 0
-    kept_bins = np.empty(len(first), dtype=np.int64)
-    kept_regions = np.empty(len(first), dtype=np.int64)
+    bins, everywhere, kept = len(squares) - 1, sums.shape[0] - 1, 0
+    kept_bins, kept_regions = np.empty(len(first), dtype=np.int64), np.empty(len(first), dtype=np.int64)
     kept_values = np.empty((len(first), 3))
-    d = np.empty(3)
-    terms = np.empty(sums.shape[2])
+    d, terms = np.empty(3), np.empty(sums.shape[2])
     for p in range(len(first)):
         i, j = first[p], second[p]
-        square = 0.0
-        for axis in range(3):
-            d[axis] = positions[j, axis] - positions[i, axis]
-            if box_size > 0.0:
-                d[axis] -= box_size * np.round(d[axis] / box_size)
-            square += d[axis] * d[axis]
+        square = _separation(positions[i], positions[j], box_size, d)
         if square < squares[0] or square >= squares[bins] or square == 0.0:
             continue
         # The bins above share a pass because there are few pairs in them: a search from the top is short.
         b = bins - 1
         while square < squares[b]:
             b -= 1
-        r = np.sqrt(square)
-        near = far = product = norm = 0.0
-        for axis in range(3):
-            near += velocities[i, axis] * d[axis] / r
-            far += velocities[j, axis] * d[axis] / r
-            product += velocities[i, axis] * velocities[j, axis]
-            norm += 0.5 * (velocities[i, axis] ** 2 + velocities[j, axis] ** 2)
-        difference, total = far - near, far + near
-        terms[0] = 1.0
-        terms[1] = r
-        power = 1.0
-        for n in range(6):
-            power *= difference
-            terms[2 + n] = power
-        near2, far2, total2 = near * near, far * far, total * total
-        terms[8] = total2
-        terms[9] = total2 * total2
-        terms[10] = total2 * total2 * total2
-        terms[11] = 0.5 * (near2 + far2)
-        terms[12] = 0.5 * (near2 * near2 + far2 * far2)
-        terms[13] = 0.5 * (near2 * near2 * near2 + far2 * far2 * far2)
-        terms[14] = near * far
-        terms[15] = product
-        terms[16] = norm
+        near, far = _write_terms(velocities[i], velocities[j], d, np.sqrt(square), terms)
         one, other = regions[i], regions[j]
         for q in range(sums.shape[2]):
             sums[everywhere, b, q] += terms[q]
             sums[one, b, q] += terms[q]
             if other != one:
                 sums[other, b, q] += terms[q]
-        lot = (bits[i] ^ (bits[j] >> np.uint64(17)) ^ (bits[j] << np.uint64(47))) * np.uint64(0xD6E8FEB86659FD93)
-        lot = (lot ^ (lot >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
-        lot = lot ^ (lot >> np.uint64(32))
+        lot = _lot(bits[i], bits[j])
         if lot / 2.0**64 < keep[b]:
-            kept_bins[kept] = b
-            kept_regions[kept] = one
-            kept_values[kept, 0] = difference
-            kept_values[kept, 1] = total if lot & np.uint64(1) else -total
+            kept_bins[kept], kept_regions[kept] = b, one
+            kept_values[kept, 0] = far - near
+            kept_values[kept, 1] = far + near if lot & np.uint64(1) else -(far + near)
             kept_values[kept, 2] = near
             kept += 1
     return kept_bins[:kept], kept_regions[:kept], kept_values[:kept]

@@ -243,6 +243,9 @@ def test_impossible_clusters_are_named_with_file_and_particle(
         ({"snapshot_times": [1.0, 3.0, 2.0]}, r"entry 2 is 2\.0 after 3\.0"),
         ({"snapshot_times": [0.0]}, "must increase from the first snapshot"),
         ({"eta": 0.0}, "greater than 0"),
+        ({"eta": "learnt"}, "should be 'learned'"),
+        ({"energy_target": 0.0}, "greater than 0"),
+        ({"pair_disturbance": 0.05}, r"less than or equal to 0\.03"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:
