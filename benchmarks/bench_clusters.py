@@ -352,23 +352,25 @@ def _pair_row(e: float, method: str, cost: int, error: float, seconds: float) ->
 def collapse() -> Table:
     """Find when equal-mass Plummer spheres collapse, in first half-mass relaxation times of the model."""
     numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
-    table, when = [], []
-    for seed in SEEDS:
-        start = time.perf_counter()
-        at, depth, result = core_collapse(equal_masses(128, seed))
-        when.append(at)
-        table.append(
-            {
-                "stars": "128",
-                "seed": str(seed),
-                "collapse [t_rh]": f"{at:.1f}",
-                "core radius then": f"{depth:.3f}",
-                "energy error": f"{abs(result.energy_error):.0e}",
-                "wall [s]": f"{time.perf_counter() - start:.0f}",
-            }
-        )
-    median = {"stars": "128", "seed": "median", "collapse [t_rh]": f"{np.median(when):.1f}"}
-    table.append({key: median.get(key, "") for key in table[0]})
+    table = []
+    for n in (128, 512):
+        when = []
+        for seed in SEEDS:
+            start = time.perf_counter()
+            at, depth, result = core_collapse(equal_masses(n, seed))
+            when.append(at)
+            table.append(
+                {
+                    "stars": str(n),
+                    "seed": str(seed),
+                    "collapse [t_rh]": f"{at:.1f}",
+                    "core radius then": f"{depth:.3f}",
+                    "energy error": f"{abs(result.energy_error):.0e}",
+                    "wall [s]": f"{time.perf_counter() - start:.0f}",
+                }
+            )
+        median = {"stars": str(n), "seed": "median", "collapse [t_rh]": f"{np.median(when):.1f}"}
+        table.append({key: median.get(key, "") for key in table[0]})
     return table
 
 

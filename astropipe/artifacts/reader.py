@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,6 +100,20 @@ class Artifact:
         """Return a text dataset."""
         with self._named(path):
             return read_text(self.file, path)
+
+    def record(self, path: str) -> dict[str, Any]:
+        """Return a text dataset that holds one JSON object.
+
+        Raises
+        ------
+        ArtifactError
+            If it is missing, damaged or no such object.
+        """
+        with self._named(path):
+            value = json.loads(read_text(self.file, path))
+            if not isinstance(value, dict):
+                raise TypeError("it is no JSON object")
+            return value
 
     def attributes(self, path: str) -> dict[str, Any]:
         """Return the attributes of a group or dataset as plain Python values."""

@@ -124,7 +124,7 @@ def read_encoder(path: Path) -> Encoder:
     """
     with open_artifact(path, "encoder") as artifact:
         try:
-            described = json.loads(artifact.text("architecture"))
+            described = artifact.record("architecture")
             sizes: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in described["network"].items()
             }

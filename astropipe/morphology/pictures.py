@@ -68,8 +68,17 @@ class Picture:
     wcs: WCS | None = None
 
     def rectangle(self, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """Return the values of a rectangle in native byte order, NaN where saturated."""
-        values = np.array(self.pixels[rows, columns], dtype=np.float32)
+        """Return the values of a rectangle in native byte order, NaN where saturated.
+
+        Raises
+        ------
+        InputError
+            If the file is damaged there.
+        """
+        try:
+            values = np.array(self.pixels[rows, columns], dtype=np.float32)
+        except Exception as error:  # many kinds, by what is broken
+            raise InputError(f"{self.name}: damaged, its pixels cannot be read ({_reason(error)})") from error
         if not math.isnan(self.saturation):
             values[values >= self.saturation] = np.nan
         return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -76,8 +75,8 @@ def read_policy(path: str | Path) -> Policy:
         If it is no such artifact, or its network does not fit this version: other features, or another shape.
     """
     with open_artifact(Path(path), "policy") as artifact:
-        architecture = json.loads(artifact.text("architecture"))
-        if not isinstance(architecture, dict) or architecture.get("network") != ARCHITECTURE:
+        architecture = artifact.record("architecture")
+        if architecture.get("network") != ARCHITECTURE:
             raise ArtifactError(
                 f"{path}: this policy is not one of the network {ARCHITECTURE} that this version applies; "
                 "train one with astropipe nbody train"

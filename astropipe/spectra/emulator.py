@@ -7,7 +7,6 @@ float32 and in batches, with derivatives.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -228,5 +227,5 @@ def read_emulator(path: Path | None = None) -> Emulator:
         If the file is missing, damaged or of another kind.
     """
     with open_artifact(path or weights_file(SHIPPED), "spectrum-emulator") as artifact:
-        names = json.loads(artifact.text("architecture"))["weights"]
+        names = artifact.record("architecture")["weights"]
         return Emulator.of_arrays({name: artifact.array(f"weights/{name}") for name in names})

@@ -184,7 +184,7 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
 def _kept_network(path: Path) -> tuple[Emulator, dict[str, object]]:
     """Return an emulator without what is known of its errors, and the record of how its network was trained."""
     with open_artifact(path, "spectrum-emulator") as artifact:
-        described = json.loads(artifact.text("training"))
+        described = artifact.record("training")
     record = described.get("network", described)
     kept = ("settings", "seed", "grid_content_sha256", "spectra", "last_index")
     emulator = read_emulator(path)

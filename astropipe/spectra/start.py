@@ -8,7 +8,6 @@ goes on from there.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -177,7 +176,7 @@ def read_start(path: Path | None = None) -> StartNetwork:
     """
     path = path or weights_file(SHIPPED)
     with open_artifact(path, "spectrum-emulator") as artifact:
-        names = json.loads(artifact.text("architecture")).get("start")
+        names = artifact.record("architecture").get("start")
         if not names:
             raise InputError(
                 f"{path}: this emulator has no network that begins fits; train it again with astropipe spectra train"

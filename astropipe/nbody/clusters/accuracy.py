@@ -107,7 +107,7 @@ def read_eta_policy(path: str | Path) -> FloatArray:
         If it is no such artifact, or not one of this version.
     """
     with open_artifact(Path(path), "policy") as artifact:
-        architecture = json.loads(artifact.text("architecture"))
+        architecture = artifact.record("architecture")
         wanted = {"method": "cluster-eta", "rule": json.loads(json.dumps(ARCHITECTURE))}
         if architecture != wanted:
             raise ArtifactError(

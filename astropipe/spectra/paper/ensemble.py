@@ -95,7 +95,7 @@ def read_networks(path: Path) -> NetworkEnsemble:
     """
     with open_artifact(path, "spectral-network") as artifact:
         try:
-            architecture = json.loads(artifact.text("architecture"))
+            architecture = artifact.record("architecture")
             kind, names = architecture["kind"], architecture["weights"]
             arrays = {name: np.asarray(artifact.array(f"weights/{name}")) for name in names}
             standards = Standards(*(arrays[name] for name in _STANDARDS))
