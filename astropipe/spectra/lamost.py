@@ -172,7 +172,7 @@ def _spectra_of(hdus: fits.HDUList, path: Path) -> dict[str, dict[ArmName, Any]]
 
 def _why_none(hdus: fits.HDUList, names: list[str], path: Path) -> str:
     # Low resolution: until DR8 an image of five rows in the primary HDU, then one table called COADD.
-    if hdus[0].header["NAXIS"] == 2 or "COADD" in names or path.name.startswith("spec-"):
+    if _card(hdus[0].header, "NAXIS") == 2 or "COADD" in names or path.name.startswith("spec-"):
         return (
             "a low-resolution spectrum of LAMOST; this stage reads medium resolution (med-*.fits, HDUs COADD_B and "
             "COADD_R)"
