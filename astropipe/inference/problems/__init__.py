@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from astropipe.inference.problems import cosmology, external, toys
+from astropipe.inference.problems import cosmology, external, star_cluster, toys
 from astropipe.inference.problems.base import Problem, problem, problem_names, register
 
-__all__ = ["Problem", "cosmology", "external", "problem", "problem_names", "register", "toys"]
+__all__ = ["Problem", "cosmology", "external", "problem", "problem_names", "register", "star_cluster", "toys"]
