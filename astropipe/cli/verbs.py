@@ -155,8 +155,8 @@ VERBS = (
     Verb(
         "inference",
         "evaluate",
-        "Compare posteriors with published values and with each other.",
-        ("posterior",),
+        "Compare posteriors with published values, with each other, and with the truth of simulated data.",
+        ("posterior", "stellar-catalog", "spectra"),
         "many",
         "metrics",
     ),
