@@ -20,7 +20,12 @@ class ClusterSurveyConfig(Section):
     age_gyr: float = Field(4.0, gt=0, le=14, description="age of its stars, which were born together, in Gyr")
     fe_h: float = Field(-0.2, ge=-2, le=0.5, description="mean [Fe/H] of its stars")
     fe_h_scatter: float = Field(0.03, ge=0, le=0.5, description="standard deviation of [Fe/H] from star to star in dex")
-    alpha_fe: float = Field(0.0, ge=-0.3, le=0.5, description="[O, Mg, Si, S, Ca, Ti/Fe]; other elements follow iron")
+    alpha_fe: float | None = Field(
+        None,
+        ge=-0.3,
+        le=0.5,
+        description="[O, Mg, Si, S, Ca, Ti/Fe], other elements follow iron; null for the trend of the Galaxy with [Fe/H]",
+    )
     abundance_scatter: float = Field(
         0.03, ge=0, le=0.3, description="standard deviation of each [X/Fe] from star to star in dex"
     )

@@ -24,6 +24,7 @@ from astropipe.spectra.population import (
     V_MICRO_SCATTER_KM_S,
     least_log_g,
     mean_v_micro,
+    mean_x_fe,
 )
 from astropipe.spectra.simulation import BLOCK, Stars, Survey, draw_stars
 
@@ -202,7 +203,8 @@ def _labels(
     """Return labels, shape (n, 18), and absolute magnitudes in V."""
     t_eff, log_g = surface(mass, luminosity, radius)
     alpha = np.array([element in ALPHA_ELEMENTS for element in ELEMENTS[1:]])
-    x_h = fe_h[:, None] + config.alpha_fe * alpha + rng.normal(0.0, config.abundance_scatter, (len(mass), len(alpha)))
+    x_fe = mean_x_fe(fe_h) if config.alpha_fe is None else config.alpha_fe * alpha
+    x_h = fe_h[:, None] + x_fe + rng.normal(0.0, config.abundance_scatter, (len(mass), len(alpha)))
     v_micro = mean_v_micro(t_eff, log_g) + rng.normal(0.0, V_MICRO_SCATTER_KM_S, len(mass))
     labels = np.column_stack([t_eff, log_g, fe_h, x_h, np.clip(v_micro, *V_MICRO_RANGE_KM_S)])
     return labels, absolute_magnitude(luminosity, t_eff)
