@@ -95,6 +95,7 @@ FIGURES = {
         ("posterior",), "inference_checks:run_scatter", "evidences of runs with different seeds, and their errors"
     ),
     "constraints": Drawing(("metrics",), "inference:constraints", "posteriors against published values"),
+    "recovery": Drawing(("metrics",), "inference_recovery:recovery", "posteriors of simulated data against the truth"),
 }
 
 

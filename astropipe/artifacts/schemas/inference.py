@@ -20,8 +20,9 @@ SCHEMAS = (
     Schema(
         "posterior",
         "1.3",
-        "Posterior draws and evidence of one model given one set of data. That of simulated galaxies has a further table "
-        "/truth: true values by parameter, what theory expects to be found instead (NAME_expected), facts such as purity",
+        "Posterior draws and evidence of one model given one set of data. That of simulated galaxies has a further "
+        "table /truth: true values by parameter, what theory expects to be found instead (NAME_expected), facts such as "
+        "the purity of the selection",
         columns=(
             Field("parameter", "name of the parameter", "text"),
             Field("latex", "its symbol", "text"),
