@@ -65,6 +65,13 @@ module closure_stars:
         config
 
 
+module closure_galaxies:
+    snakefile:
+        "workflows/closure_galaxies.smk"
+    config:
+        config
+
+
 use rule * from nbody as nbody_*
 
 
@@ -83,6 +90,9 @@ use rule * from inference as inference_*
 use rule * from closure_stars as closure_stars_*
 
 
+use rule * from closure_galaxies as closure_galaxies_*
+
+
 rule all:
     default_target: True
     input:
@@ -91,6 +101,7 @@ rule all:
         rules.morphology_all.input,
         rules.inference_all.input,
         rules.closure_stars_all.input,
+        rules.closure_galaxies_all.input,
 
 
 # The emulator that comes with astropipe, made again from the beginning. Hours; nothing else asks for it.

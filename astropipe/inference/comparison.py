@@ -29,6 +29,7 @@ class _Posterior:
     subject: str
     problem: str
     identity: str
+    settings: str
     method: str
     content: str
     names: tuple[str, ...]
@@ -82,9 +83,7 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
         rows += _scatter_rows([run for run in same if run.converged])
     for _, same in groupby(runs, lambda run: run.identity):
         rows += _agreement_rows(list(same))
-    for _, same in groupby(
-        sorted(runs, key=lambda run: (run.problem, run.method)), lambda run: (run.problem, run.method)
-    ):
+    for _, same in groupby(sorted(runs, key=lambda run: run.settings), lambda run: run.settings):
         rows += _recovery_rows([run for run in same if run.converged and run.truth])
     return Table(rows=rows, names=_COLUMNS)
 
@@ -100,6 +99,7 @@ def _rows(artifact: Artifact, expected: Table, truth: dict[str, float]) -> Itera
         value, error, source = (truth[name], sd, TRUTH) if name in truth else _reference(known.get(name))
         deviation = (mean - value) / error
         yield subject, name, mean, sd, str(row["unit"]), value, error, deviation, source
+    yield from _fact_rows(artifact, subject, truth)
     value, error, source = _reference(known.get("logz"))
     logz, logz_err = float(run["logz"]), float(run["logz_err"])
     deviation = (logz - value) / np.hypot(logz_err, error)
@@ -107,6 +107,14 @@ def _rows(artifact: Artifact, expected: Table, truth: dict[str, float]) -> Itera
     for name in ("ess", "n_true_calls", "ess_per_call", "insertion_rank_p", "converged"):
         if name in run:
             yield _measured(subject, name, float(run[name]))
+
+
+def _fact_rows(artifact: Artifact, subject: str, truth: dict[str, float]) -> Iterator[Row]:
+    """Yield what a posterior records of simulated data that is no parameter, such as the purity of a selection."""
+    if "truth" in artifact.file:
+        source = str(artifact.attributes("truth").get("selection", TRUTH))
+        parameters = set(artifact.table()["parameter"])
+        yield from (_measured(subject, name, truth[name], source=source) for name in truth if name not in parameters)
 
 
 def _scatter_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
@@ -146,7 +154,10 @@ def _recovery_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
     recovered = [
         Recovered(run.samples, run.weights, np.array([run.truth.get(name, np.nan) for name in names])) for run in runs
     ]
-    subject = f"{runs[0].problem}: {len(runs)} {runs[0].method} posteriors of simulations"
+    # Where all have one label, it tells them from other settings of the problem.
+    labels = {run.subject for run in runs}
+    name = labels.pop() if len(labels) == 1 else f"{runs[0].problem}, {runs[0].method}"
+    subject = f"{name}: {len(runs)} posteriors of simulations"
     for measure, value, error, unit, expected, deviation in recovery(names, recovered):
         yield subject, measure, value, error, unit, expected, np.nan, deviation, TRUTH
 
@@ -164,6 +175,7 @@ def _posterior(artifact: Artifact, truth: dict[str, float]) -> _Posterior:
         subject=_subject(artifact, problem),
         problem=problem,
         identity=canonical_json([problem, options, data]),
+        settings=canonical_json([problem, options, run["method"]]),
         method=str(run["method"]),
         content=artifact.content_sha256,
         names=tuple(str(name) for name in table["parameter"][np.asarray(table["sampled"])]),

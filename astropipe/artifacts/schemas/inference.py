@@ -21,8 +21,8 @@ SCHEMAS = (
         "posterior",
         "1.3",
         "Posterior draws and evidence of one model given one set of data. That of simulated galaxies has a further "
-        "table /truth: true values by parameter, what theory expects to be found instead (NAME_expected), facts such as "
-        "the purity of the selection",
+        "table /truth: true values by parameter, what theory expects to be found instead (NAME_expected), and facts "
+        "such as the purity of the selection",
         columns=(
             Field("parameter", "name of the parameter", "text"),
             Field("latex", "its symbol", "text"),

@@ -80,7 +80,8 @@ def chronometers_catalog(
         names, universe = true_classes(table, Path(truth))
         right = np.isin(names, list(classes))
         chosen = chosen if purity is None else mixed(right, purity, seed)
-        how = f"{statistic}, selected by {score}" if purity is None else f"{statistic}, mixed on purpose"
+        taken = f"selected by {score}" if purity is None else "mixed on purpose"
+        how = ", ".join([statistic, *(["own priors"] if priors else []), taken])
         share = float(np.mean(right[chosen])) if len(chosen) else np.nan
         known = _truth(universe, share, purity, how, statistic) | {"n_galaxies": float(len(chosen))}
     bins = binned(ages_of(table).rows(chosen), n_bins, statistic)
