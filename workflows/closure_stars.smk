@@ -1,5 +1,6 @@
 # Closure of stars: clusters of known mass and size -> spectra of their stars and of the field -> catalogs -> posteriors ->
-# coverage and bias, and a figure of truth against posterior. Each cluster has a truth of its own.
+# coverage and bias, and a figure of truth against posterior. Each cluster has a truth of its own. Priorities bring one cluster
+# to its end before the next is begun, so that a run that is broken off has whole clusters.
 # Also runs alone: snakemake --snakefile workflows/closure_stars.smk --cores all
 from astropipe.config import resolve
 from astropipe.config.closure_stars_jobs import StarsClosureJobs
@@ -84,6 +85,7 @@ rule observe:
         "<results>/logs/closure-stars/cluster-{number}/observe.log",
     benchmark:
         "<results>/benchmarks/closure-stars/cluster-{number}/observe.tsv"
+    priority: 1
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -109,6 +111,7 @@ rule predict:
         "<results>/logs/closure-stars/cluster-{number}/predict.log",
     benchmark:
         "<results>/benchmarks/closure-stars/cluster-{number}/predict.tsv"
+    priority: 2
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -134,6 +137,7 @@ rule sample:
         "<results>/logs/closure-stars/cluster-{number}/sample.log",
     benchmark:
         "<results>/benchmarks/closure-stars/cluster-{number}/sample.tsv"
+    priority: 3
     conda:
         "envs/astropipe.yaml"
     threads: 1
