@@ -18,19 +18,13 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 PositiveRange = Annotated[tuple[Annotated[float, Field(gt=0)], float], AfterValidator(_ordered)]
 
-_SAMPLE = {
-    "method": "emulated",
-    "min_ess": 200,
-    "options": {
-        "priors": {
-            "log10_mass": "uniform(2.5, 4.5)",
-            "log10_scale_radius": "uniform(-0.7, 1)",
-            "systemic_velocity": "uniform(-35, -25)",
-            "fe_h_mean": "uniform(-0.8, 0.3)",
-            "fe_h_scatter": "uniform(0, 0.2)",
-            "field_fraction": "uniform(0, 0.9)",
-        }
-    },
+_PRIORS = {
+    "log10_mass": "uniform(2.5, 4.5)",
+    "log10_scale_radius": "uniform(-0.7, 1)",
+    "systemic_velocity": "uniform(-35, -25)",
+    "fe_h_mean": "uniform(-0.8, 0.3)",
+    "fe_h_scatter": "uniform(0, 0.2)",
+    "field_fraction": "uniform(0, 0.9)",
 }
 
 
@@ -52,6 +46,10 @@ class StarsClosureConfig(Section):
     )
     observe: dict[str, Any] = Field({"cluster": {"max_stars": 250}}, description="changes to spectra.simulate")
     predict: dict[str, Any] = Field({"covariance": False}, description="changes to spectra.predict")
+    priors: dict[str, str] = Field(
+        _PRIORS, description="priors of the problem plummer-cluster, which must hold the ranges"
+    )
     sample: dict[str, Any] = Field(
-        _SAMPLE, description="changes to inference.sample; place and field are those of the survey"
+        {"method": "emulated", "min_ess": 200},
+        description="changes to inference.sample; place and field are those of the survey",
     )

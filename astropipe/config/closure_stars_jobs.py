@@ -43,9 +43,11 @@ class StarsClosureJobs:
         self.config = config
         self.closure = config.workflow.closure_stars
         self.folder = f"{config.workflow.results}/closure-stars"
-        for number in self.numbers()[:1] or [1]:
-            self.start(number), self.survey(number), self.sampling(number)
-        self.run(), self.prediction()
+        # The clusters differ in numbers only, so that one stands for all.
+        self.start(1)
+        self.run()
+        self.prediction()
+        self.sampling(1)
 
     def numbers(self) -> list[int]:
         """Return the numbers of the clusters, from 1."""
@@ -109,11 +111,12 @@ class StarsClosureJobs:
             )
         }
         own = self.closure.sample
+        options = {"data": self._file(number, "stars"), **known, "priors": self.closure.priors}
         changes = {
             "problem": "plummer-cluster",
             "label": f"cluster {number}",
             **own,
-            "options": {"data": self._file(number, "stars"), **known, **own.get("options", {})},
+            "options": options | own.get("options", {}),
         }
         return changed(self.config.inference.sample, changes, f"{_WHERE}.sample")
 
