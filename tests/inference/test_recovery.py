@@ -65,10 +65,10 @@ def test_a_parameter_without_truth_is_left_out() -> None:
     assert list(recovery(["x"], [Recovered(np.zeros((3, 1)), np.full(3, 1 / 3), np.array([np.nan]))] * 2)) == []
 
 
-def write(path: Path, kind: str, inputs: tuple[Path, ...] = (), truth: float | None = None) -> Path:
+def write(path: Path, kind: str, rows: int, inputs: tuple[Path, ...] = (), truth: float | None = None) -> Path:
     origin = Provenance.collect(f"make {path.name}", {}, inputs=inputs)
     with create_artifact(path, kind, title=path.name, provenance=origin) as artifact:
-        fill(artifact, 2 if truth is None else int(100 * truth) % 50 + 2)
+        fill(artifact, rows)
         if truth is not None:
             artifact.write_table(
                 QTable(rows=[("log10_mass", truth, "")], names=("parameter", "value", "unit")), "truth"
@@ -82,11 +82,12 @@ def posteriors(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("recovery")
     (folder / "own_cluster.py").write_text(OWN_PROBLEM, encoding="utf-8")
     made = []
-    for name, truth in (("near", 3.0), ("far", 3.4)):
+    # Of different sizes: artifacts of one content are one to the chain.
+    for name, truth, rows in (("near", 3.0, 2), ("far", 3.4, 5)):
         place = folder / name
         place.mkdir()
-        spectra = write(place / "spectra.h5", "spectra", truth=truth)
-        stars = write(place / "stars.h5", "stellar-catalog", (spectra,))
+        spectra = write(place / "spectra.h5", "spectra", rows, truth=truth)
+        stars = write(place / "stars.h5", "stellar-catalog", rows, (spectra,))
         problem = f"{folder / 'own_cluster.py'}:build"
         options = {"data": str(stars), "mass": truth + 0.05}
         sampling = SampleConfig(problem=problem, options=options, label=name, n_live=60, dlogz=0.5)
