@@ -19,6 +19,7 @@ pathvars:
 
 wildcard_constraints:
     number=r"\d+",
+    posterior="posterior|exact",
 
 
 rule all:
@@ -27,6 +28,7 @@ rule all:
         ["<results>/closure-stars/metrics.h5", "<results>/closure-stars/recovery.png"]
         if CLOSURE.numbers()
         else [],
+        ["<results>/closure-stars/emulation.h5"] if CLOSURE.compared() else [],
 
 
 rule simulate:
@@ -132,11 +134,13 @@ rule sample:
         # Not named in the command: the problem knows its data.
         "<results>/closure-stars/cluster-{number}/stars.h5",
     output:
-        ensure("<results>/closure-stars/cluster-{number}/posterior.h5", non_empty=True),
+        ensure(
+            "<results>/closure-stars/cluster-{number}/{posterior}.h5", non_empty=True
+        ),
     log:
-        "<results>/logs/closure-stars/cluster-{number}/sample.log",
+        "<results>/logs/closure-stars/cluster-{number}/sample-{posterior}.log",
     benchmark:
-        "<results>/benchmarks/closure-stars/cluster-{number}/sample.tsv"
+        "<results>/benchmarks/closure-stars/cluster-{number}/sample-{posterior}.tsv"
     priority: 3
     conda:
         "envs/astropipe.yaml"
@@ -201,3 +205,26 @@ rule plot_recovery:
         code=CODE["plots"],
     shell:
         "exec astropipe plot {input:q} --figure recovery --output {output:q} > {log:q} 2>&1"
+
+
+# What emulation does: exact posteriors beside the emulated ones of the same stars.
+rule evaluate_emulation:
+    input:
+        CLOSURE.compared(),
+    output:
+        ensure("<results>/closure-stars/emulation.h5", non_empty=True),
+    log:
+        "<results>/logs/closure-stars/evaluate-emulation.log",
+    benchmark:
+        "<results>/benchmarks/closure-stars/evaluate-emulation.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=CLOSURE.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["inference"],
+    shell:
+        "exec astropipe inference evaluate {input:q} --output {output:q}"
+        " --threads {threads} --force > {log:q} 2>&1"

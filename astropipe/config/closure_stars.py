@@ -32,6 +32,9 @@ class StarsClosureConfig(Section):
     """Clusters, each with a truth of its own, drawn evenly from ranges; those of stars and radii in the logarithm."""
 
     n_clusters: int = Field(3, ge=0, description="simulated clusters, whose truths are compared with what is inferred")
+    n_exact: int = Field(
+        0, ge=0, description="how many of them, the first, are also sampled exactly, to see what emulation does"
+    )
     n_stars: PositiveRange = Field((3000, 12000), description="stars of a cluster, lowest and highest number")
     virial_radius_pc: PositiveRange = Field((1.5, 4.5), description="virial radius in pc; Plummer's is 3 pi / 16 of it")
     systemic_velocity_km_s: Range = Field((-35.0, -25.0), description="radial velocity of a cluster in km/s")
@@ -52,4 +55,7 @@ class StarsClosureConfig(Section):
     sample: dict[str, Any] = Field(
         {"method": "emulated", "min_ess": 200},
         description="changes to inference.sample; place and field are those of the survey",
+    )
+    exact: dict[str, Any] = Field(
+        {"method": "exact", "n_live": 100, "dlogz": 0.1}, description="changes to these for exact sampling"
     )
