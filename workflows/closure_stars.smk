@@ -1,5 +1,6 @@
 # Closure of stars: clusters of known mass and size -> spectra of their stars and of the field -> catalogs -> posteriors ->
-# coverage and bias, and a figure of truth against posterior. Each cluster has a truth of its own.
+# coverage and bias, and a figure of truth against posterior. Each cluster has a truth of its own. Priorities bring one cluster
+# to its end before the next is begun, so that a run that is broken off has whole clusters.
 # Also runs alone: snakemake --snakefile workflows/closure_stars.smk --cores all
 from astropipe.config import resolve
 from astropipe.config.closure_stars_jobs import StarsClosureJobs
@@ -18,6 +19,7 @@ pathvars:
 
 wildcard_constraints:
     number=r"\d+",
+    posterior="posterior|exact",
 
 
 rule all:
@@ -26,6 +28,7 @@ rule all:
         ["<results>/closure-stars/metrics.h5", "<results>/closure-stars/recovery.png"]
         if CLOSURE.numbers()
         else [],
+        ["<results>/closure-stars/emulation.h5"] if CLOSURE.compared() else [],
 
 
 rule simulate:
@@ -84,6 +87,7 @@ rule observe:
         "<results>/logs/closure-stars/cluster-{number}/observe.log",
     benchmark:
         "<results>/benchmarks/closure-stars/cluster-{number}/observe.tsv"
+    priority: 1
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -109,6 +113,7 @@ rule predict:
         "<results>/logs/closure-stars/cluster-{number}/predict.log",
     benchmark:
         "<results>/benchmarks/closure-stars/cluster-{number}/predict.tsv"
+    priority: 2
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -129,11 +134,14 @@ rule sample:
         # Not named in the command: the problem knows its data.
         "<results>/closure-stars/cluster-{number}/stars.h5",
     output:
-        ensure("<results>/closure-stars/cluster-{number}/posterior.h5", non_empty=True),
+        ensure(
+            "<results>/closure-stars/cluster-{number}/{posterior}.h5", non_empty=True
+        ),
     log:
-        "<results>/logs/closure-stars/cluster-{number}/sample.log",
+        "<results>/logs/closure-stars/cluster-{number}/sample-{posterior}.log",
     benchmark:
-        "<results>/benchmarks/closure-stars/cluster-{number}/sample.tsv"
+        "<results>/benchmarks/closure-stars/cluster-{number}/sample-{posterior}.tsv"
+    priority: 3
     conda:
         "envs/astropipe.yaml"
     threads: 1
@@ -197,3 +205,26 @@ rule plot_recovery:
         code=CODE["plots"],
     shell:
         "exec astropipe plot {input:q} --figure recovery --output {output:q} > {log:q} 2>&1"
+
+
+# What emulation does: exact posteriors beside the emulated ones of the same stars.
+rule evaluate_emulation:
+    input:
+        CLOSURE.compared(),
+    output:
+        ensure("<results>/closure-stars/emulation.h5", non_empty=True),
+    log:
+        "<results>/logs/closure-stars/evaluate-emulation.log",
+    benchmark:
+        "<results>/benchmarks/closure-stars/evaluate-emulation.tsv"
+    conda:
+        "envs/astropipe.yaml"
+    threads: 1
+    resources:
+        mem_mb=CLOSURE.get_memory,
+        runtime=JOBS.get_minutes,
+    params:
+        code=CODE["inference"],
+    shell:
+        "exec astropipe inference evaluate {input:q} --output {output:q}"
+        " --threads {threads} --force > {log:q} 2>&1"

@@ -18,19 +18,13 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
 Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
 PositiveRange = Annotated[tuple[Annotated[float, Field(gt=0)], float], AfterValidator(_ordered)]
 
-_SAMPLE = {
-    "method": "emulated",
-    "min_ess": 200,
-    "options": {
-        "priors": {
-            "log10_mass": "uniform(2.5, 4.5)",
-            "log10_scale_radius": "uniform(-0.7, 1)",
-            "systemic_velocity": "uniform(-35, -25)",
-            "fe_h_mean": "uniform(-0.8, 0.3)",
-            "fe_h_scatter": "uniform(0, 0.2)",
-            "field_fraction": "uniform(0, 0.9)",
-        }
-    },
+_PRIORS = {
+    "log10_mass": "uniform(2.5, 4.5)",
+    "log10_scale_radius": "uniform(-0.7, 1)",
+    "systemic_velocity": "uniform(-35, -25)",
+    "fe_h_mean": "uniform(-0.8, 0.3)",
+    "fe_h_scatter": "uniform(0, 0.2)",
+    "field_fraction": "uniform(0, 0.9)",
 }
 
 
@@ -38,6 +32,9 @@ class StarsClosureConfig(Section):
     """Clusters, each with a truth of its own, drawn evenly from ranges; those of stars and radii in the logarithm."""
 
     n_clusters: int = Field(3, ge=0, description="simulated clusters, whose truths are compared with what is inferred")
+    n_exact: int = Field(
+        0, ge=0, description="how many of them, the first, are also sampled exactly, to see what emulation does"
+    )
     n_stars: PositiveRange = Field((3000, 12000), description="stars of a cluster, lowest and highest number")
     virial_radius_pc: PositiveRange = Field((1.5, 4.5), description="virial radius in pc; Plummer's is 3 pi / 16 of it")
     systemic_velocity_km_s: Range = Field((-35.0, -25.0), description="radial velocity of a cluster in km/s")
@@ -52,6 +49,13 @@ class StarsClosureConfig(Section):
     )
     observe: dict[str, Any] = Field({"cluster": {"max_stars": 250}}, description="changes to spectra.simulate")
     predict: dict[str, Any] = Field({"covariance": False}, description="changes to spectra.predict")
+    priors: dict[str, str] = Field(
+        _PRIORS, description="priors of the problem plummer-cluster, which must hold the ranges"
+    )
     sample: dict[str, Any] = Field(
-        _SAMPLE, description="changes to inference.sample; place and field are those of the survey"
+        {"method": "emulated", "min_ess": 200},
+        description="changes to inference.sample; place and field are those of the survey",
+    )
+    exact: dict[str, Any] = Field(
+        {"method": "exact", "n_live": 100, "dlogz": 0.1}, description="changes to these for exact sampling"
     )

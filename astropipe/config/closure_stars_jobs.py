@@ -20,9 +20,10 @@ _BASE_MB, _SPECTRA_MB = 1000, 2000
 
 
 class ClusterWildcards(Protocol):
-    """The wildcard of a job: which cluster."""
+    """The wildcards of a job: which cluster, and for a posterior how it is sampled."""
 
     number: str
+    posterior: str
 
 
 class StarsClosureJobs:
@@ -43,13 +44,21 @@ class StarsClosureJobs:
         self.config = config
         self.closure = config.workflow.closure_stars
         self.folder = f"{config.workflow.results}/closure-stars"
-        for number in self.numbers()[:1] or [1]:
-            self.start(number), self.survey(number), self.sampling(number)
-        self.run(), self.prediction()
+        # The clusters differ in numbers only, so that one stands for all.
+        self.start(1)
+        self.run()
+        self.prediction()
+        for exact in (False, True):
+            self.sampling(1, exact=exact)
 
     def numbers(self) -> list[int]:
         """Return the numbers of the clusters, from 1."""
         return list(range(1, self.closure.n_clusters + 1))
+
+    def compared(self) -> list[str]:
+        """Return the files of posteriors, emulated and exact, of the clusters of which there are both."""
+        numbers = self.numbers()[: self.closure.n_exact]
+        return [self._file(number, name) for number in numbers for name in ("posterior", "exact")]
 
     def truth(self, number: int) -> dict[str, Any]:
         """Return the true values of a cluster, which do not depend on how many there are."""
@@ -92,7 +101,7 @@ class StarsClosureJobs:
         """Return the settings by which labels are read from the spectra."""
         return changed(self.config.spectra.predict, self.closure.predict, f"{_WHERE}.predict")
 
-    def sampling(self, number: int) -> SampleConfig:
+    def sampling(self, number: int, *, exact: bool = False) -> SampleConfig:
         """Return the settings by which a cluster is inferred: place and field are known, as a survey knows them."""
         survey = self.survey(number).cluster
         known = {
@@ -109,11 +118,13 @@ class StarsClosureJobs:
             )
         }
         own = self.closure.sample
+        options = {"data": self._file(number, "stars"), **known, "priors": self.closure.priors}
         changes = {
             "problem": "plummer-cluster",
-            "label": f"cluster {number}",
+            "label": f"cluster {number}" + (", exact" if exact else ""),
             **own,
-            "options": {"data": self._file(number, "stars"), **known, **own.get("options", {})},
+            **(self.closure.exact if exact else {}),
+            "options": options | own.get("options", {}),
         }
         return changed(self.config.inference.sample, changes, f"{_WHERE}.sample")
 
@@ -150,7 +161,8 @@ class StarsClosureJobs:
 
     def get_sample_options(self, wildcards: ClusterWildcards) -> str:
         """Return the settings of ``astropipe inference sample``."""
-        return as_job_options("inference.sample", self.sampling(int(wildcards.number)))
+        settings = self.sampling(int(wildcards.number), exact=wildcards.posterior == "exact")
+        return as_job_options("inference.sample", settings)
 
     def get_memory(self, wildcards: ClusterWildcards, attempt: int) -> int:
         """Return the memory in MB of a job without spectra; doubled after each failure."""

@@ -24,7 +24,7 @@ class ClusterSurveyConfig(Section):
         None,
         ge=-0.3,
         le=0.5,
-        description="[O, Mg, Si, S, Ca, Ti/Fe], other elements follow iron; null for the trend of the Galaxy with [Fe/H]",
+        description="[O, Mg, Si, S, Ca, Ti/Fe], other elements follow iron; null for the trend of the Galaxy",
     )
     abundance_scatter: float = Field(
         0.03, ge=0, le=0.3, description="standard deviation of each [X/Fe] from star to star in dex"

@@ -22,7 +22,7 @@ GRAVITY = 4.300_917_27e-3
 """Constant of gravity in pc (km/s)² / Msun: of CODATA 2018 and the nominal solar mass parameter."""
 
 _NORM = 3.0 / (4.0 * beta(0.5, 5.5))
-# Gauss-Legendre points in θ, and in velocity over what an error lets through, seven standard errors either way: enough for
+# Gauss-Legendre points in θ, and in velocity over what an error lets through, seven standard errors either way: for
 # eight digits.
 _SIGHT, _SIGHT_WEIGHTS = np.polynomial.legendre.leggauss(16)
 _SPEED, _SPEED_WEIGHTS = np.polynomial.legendre.leggauss(32)
