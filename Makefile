@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs closure-stars tiny test test-slow lint format generate tables bench bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
+.PHONY: catalogs closure-stars closure-galaxies tiny test test-slow lint format generate tables bench bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -147,6 +147,13 @@ closure-stars: $(READY) ## simulated clusters, inferred from their spectra: cove
 	$(BIN)/python benchmarks/table_closure_stars.py --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py
 	cp results-closure/closure-stars/recovery.png docs/figures/closure-stars.png
+
+closure-galaxies: $(READY) ## galaxies as chronometers: bias of H0 against purity (an hour on two cores)
+	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/closure-galaxies.yaml
+	$(BIN)/python benchmarks/table_closure_galaxies.py --output benchmarks/results
+	$(BIN)/python benchmarks/insert_tables.py
+	cp results-closure/closure-galaxies/impurity.png docs/figures/closure-galaxies.png
+	cp results-closure/closure-galaxies/expansion.png docs/figures/closure-galaxies-expansion.png
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results

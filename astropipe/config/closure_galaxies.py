@@ -11,17 +11,14 @@ from astropipe.config.base import Section
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
-_SIMULATE = {
-    **{"n_galaxies": 600, "size": 64, "pixel_scale_arcsec": 0.05, "snr_low": 20.0, "snr_high": 100.0},
-    "chronometers": {"enabled": True},
-}
+_SIMULATE = {"n_galaxies": 600, "size": 64, "pixel_scale_arcsec": 0.05, "snr_low": 20.0, "snr_high": 100.0}
 
 
 class GalaxiesClosureConfig(Section):
     """Surveys of galaxies with redshifts and ages in one universe, each inferred from several selections."""
 
     n_seeds: int = Field(3, ge=0, description="simulated surveys, all of the same universe")
-    simulate: dict[str, Any] = Field(_SIMULATE, description="changes to morphology.simulate")
+    simulate: dict[str, Any] = Field(_SIMULATE, description="changes to morphology.simulate; ages are always given")
     classify: dict[str, Any] = Field({}, description="changes to morphology.classify")
     selections: dict[Literal["agreement", "probability"], list[Share]] = Field(
         {"agreement": [0.6], "probability": [0.9]},

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from astropipe.config.changes import as_job_options, changed
 from astropipe.config.inference import SampleConfig
+from astropipe.config.loading import merge
 from astropipe.config.morphology import ClassifyConfig
 from astropipe.config.morphology import SimulateConfig as SurveyConfig
 from astropipe.config.root import Config
@@ -58,8 +59,9 @@ class GalaxiesClosureJobs:
         return chosen
 
     def survey(self) -> SurveyConfig:
-        """Return the settings by which galaxies are simulated."""
-        return changed(self.config.morphology.simulate, self.closure.simulate, f"{_WHERE}.simulate")
+        """Return the settings by which galaxies are simulated, always with ages."""
+        changes = merge({"chronometers": {"enabled": True}}, self.closure.simulate)
+        return changed(self.config.morphology.simulate, changes, f"{_WHERE}.simulate")
 
     def classification(self) -> ClassifyConfig:
         """Return the settings by which they are classified."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from astropipe.config.changes import as_job_options, changed
+from astropipe.config.closure_galaxies_jobs import GalaxiesClosureJobs
 from astropipe.config.closure_stars_jobs import StarsClosureJobs
 from astropipe.config.inference import SampleConfig
 from astropipe.config.loading import read_yaml
@@ -192,6 +193,7 @@ def check_jobs(config: Config) -> None:
     for posterior in config.workflow.posteriors:
         sample_settings(config, posterior)
     StarsClosureJobs(config)
+    GalaxiesClosureJobs(config)
 
 
 def check_files(paths: Iterable[str | Path]) -> None:

@@ -31,6 +31,7 @@ SMALL = {
         },
         "pictures": {},
         "closure_stars": {"n_clusters": 0},
+        "closure_galaxies": {"n_seeds": 0},
         "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 25, "dlogz": 1.0}}},
     }
 }
