@@ -49,7 +49,7 @@ def impurity(artifacts: Sequence[Artifact]) -> Figure:
             "with the option truth"
         )
     analyses = list(dict.fromkeys(one.analysis for one in selections))
-    figure = Figure(figsize=(1.5 + 3.2 * len(analyses), 6.0))
+    figure = Figure(figsize=(2.0 + 2.8 * len(analyses), 6.0))
     panels = figure.subplots(2, len(analyses), sharex=True, sharey="row", squeeze=False)
     for column, analysis in enumerate(analyses):
         own = [one for one in selections if one.analysis == analysis]

@@ -19,7 +19,7 @@ from astropipe.artifacts.merging import merge
 from astropipe.config.clusters import ClusterStartConfig
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
-from astropipe.config.morphology import ClassifyConfig
+from astropipe.config.morphology import ChronometersConfig, ClassifyConfig
 from astropipe.config.morphology import SimulateConfig as GalaxySurveyConfig
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
 from astropipe.config.spectra import PredictConfig
@@ -27,7 +27,7 @@ from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
 from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
-from astropipe.plots import FIGURES, draw, inference_checks, inference_report
+from astropipe.plots import FIGURES, draw, inference_checks, inference_chronometers, inference_report
 from astropipe.plots import flow as flow_plots
 from astropipe.plots import inference as inference_plots
 from astropipe.plots import morphology as morphology_plots
@@ -38,7 +38,13 @@ from astropipe.spectra import stage as spectra
 
 _PAGES = ("group-pages", "png")
 # Figures that not every artifact of their kind can make.
-_SPECIAL = {"emulator-errors": ("emulated",), "run-scatter": ("posterior", "again")}
+_SPECIAL = {
+    "emulator-errors": ("emulated",),
+    "run-scatter": ("posterior", "again"),
+    "recovery": ("impure",),
+    "impurity": ("impure",),
+    "expansion": ("ages",),
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +72,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     spectra.simulate([], paths["spectra"], SurveyConfig(n_spectra=30), Run())
     spectra.predict([paths["spectra"]], paths["stellar-catalog"], PredictConfig(models=True), Run())
     paths["stamps"], paths["morphology-catalog"] = folder / "stamps.h5", folder / "morphology-catalog.h5"
-    galaxies = GalaxySurveyConfig(n_galaxies=60, size=64)
+    galaxies = GalaxySurveyConfig(n_galaxies=60, size=64, chronometers=ChronometersConfig(enabled=True))
     morphology.simulate([], paths["stamps"], galaxies, Run())
     morphology.classify([paths["stamps"]], paths["morphology-catalog"], ClassifyConfig(n_groups=4, n_runs=6), Run())
     inference.sample([], paths["posterior"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run())
@@ -75,6 +81,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     inference.sample([], paths["again"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run(seed=1))
     emulated = SampleConfig(problem="lcdm-chronometers-31", method="emulated", min_ess=100)
     inference.sample([], paths["emulated"], emulated, Run(seed=1))
+    paths["ages"], paths["impure"] = folder / "ages.h5", folder / "impure.h5"
+    options = {"catalog": str(paths["morphology-catalog"]), "truth": str(paths["stamps"]), "purity": 0.9, "n_bins": 4}
+    ages = SampleConfig(problem="chronometers-catalog", options=options, n_live=50, dlogz=0.5)
+    inference.sample([], paths["ages"], ages, Run(seed=1))
+    inference.evaluate([paths["ages"]], paths["impure"], InferenceEvaluateConfig(), Run())
     return paths
 
 
@@ -329,3 +340,24 @@ def test_flow_moments_show_the_errors_and_the_laws(files: dict[str, Path]) -> No
     rows = table[(table["snapshot"] == 0) & (table["pairs"] > 0)]
     np.testing.assert_allclose(np.asarray(first.get_ydata()), -rows["du1"].value)
     np.testing.assert_allclose(np.asarray(first.get_xdata()), rows["r"].value)
+
+
+def test_the_bias_of_h0_is_drawn_at_the_purity_of_each_selection(files: dict[str, Path]) -> None:
+    with open_artifact(files["impure"]) as artifact:
+        table = artifact.table()
+        figure = inference_chronometers.impurity([artifact])
+    above, below = figure.axes
+    (purity,), (pull,) = above.containers[0].lines[0].get_data()
+    rows = {str(row["measure"]): row for row in table}
+    assert purity == rows["purity"]["value"] == pytest.approx(27 / 30)
+    assert pull == rows["h0"]["deviation"]
+    offset = 100 * (rows["h0"]["value"] / rows["h0"]["expected"] - 1)
+    assert below.containers[0].lines[0].get_ydata() == pytest.approx([offset])
+    assert above.get_title() == "ages: mean"
+
+
+def test_the_bias_of_h0_needs_simulated_galaxies(files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no posterior of simulated galaxies"):
+        draw([files["metrics"]], tmp_path / "figure.png", "impurity")
+    with pytest.raises(InputError, match="no posterior of ages of galaxies"):
+        draw([files["posterior"]], tmp_path / "figure.png", "expansion")
