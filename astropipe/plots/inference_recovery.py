@@ -45,7 +45,7 @@ def recovery(artifacts: Sequence[Artifact]) -> Figure:
     figure = Figure(figsize=(10.0, 3.9 * lines))
     n = int(np.count_nonzero(np.asarray(rows["measure"]) == names[0]))
     figure.suptitle(
-        f"{n} posteriors of simulated data; shares of truths inside central intervals; bias in posterior sd",
+        f"{n} posteriors of simulated data: shares of truths that central intervals hold, and bias in posterior sd",
         fontsize=10,
     )
     panels = figure.subfigures(lines, COLUMNS, squeeze=False).flat
@@ -82,5 +82,5 @@ def _said(name: str, table: QTable) -> str:
     if f"{name}_bias" not in measures:
         return ""
     bias, *shares = (measures[f"{name}_{what}"] for what in ("bias", "coverage_68", "coverage_95"))
-    inside = ", ".join(f"{row['value']:.0%} of {row['expected']:.0%}" for row in shares)
-    return f"inside {inside}; bias {bias['value']:+.2f} ± {bias['error']:.2f}"
+    inside = ", ".join(f"{row['expected']:.0%} holds {row['value']:.0%}" for row in shares)
+    return f"{inside}; bias {bias['value']:+.2f} ± {bias['error']:.2f}"
