@@ -43,6 +43,11 @@ def recovery(artifacts: Sequence[Artifact]) -> Figure:
         )
     lines = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(10.0, 3.9 * lines))
+    n = int(np.count_nonzero(np.asarray(rows["measure"]) == names[0]))
+    figure.suptitle(
+        f"{n} posteriors of simulated data: shares of truths that central intervals hold, and bias in posterior sd",
+        fontsize=10,
+    )
     panels = figure.subfigures(lines, COLUMNS, squeeze=False).flat
     for name, panel in zip(names, panels, strict=False):
         _draw(panel, name, rows[np.asarray(rows["measure"]) == name], table)
@@ -57,7 +62,7 @@ def _draw(panel: SubFigure, name: str, rows: QTable, table: QTable) -> None:
     style = {"fmt": "o", "markersize": 3, "linewidth": 0.9, "color": COLOURS[0]}
     above.errorbar(truth, mean, yerr=sd, **style)
     above.set(ylabel="posterior, mean ± sd", title=_said(name, table), ylim=_widened(low, high))
-    above.title.set_size(9)
+    above.title.set_size(8)
     for sigmas, grey in ((2.0, "0.93"), (1.0, "0.85")):
         below.axhspan(-sigmas, sigmas, color=grey, linewidth=0)
     below.errorbar(truth, (mean - truth) / sd, yerr=np.ones_like(sd), **style)
@@ -77,5 +82,5 @@ def _said(name: str, table: QTable) -> str:
     if f"{name}_bias" not in measures:
         return ""
     bias, *shares = (measures[f"{name}_{what}"] for what in ("bias", "coverage_68", "coverage_95"))
-    inside = ", ".join(f"{row['value']:.0%} in {row['expected']:.0%}" for row in shares)
-    return f"{inside}; bias {bias['value']:+.2f} ± {bias['error']:.2f} sd"
+    inside = ", ".join(f"{row['expected']:.0%} holds {row['value']:.0%}" for row in shares)
+    return f"{inside}; bias {bias['value']:+.2f} ± {bias['error']:.2f}"

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from small import Python
 
-from astropipe.artifacts import InputRecord, create_artifact, open_artifact
+from astropipe.artifacts import InputRecord, Provenance, create_artifact, open_artifact
 from astropipe.artifacts.merging import merge
 from astropipe.config.clusters import ClusterStartConfig
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
@@ -27,11 +27,19 @@ from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
 from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
-from astropipe.plots import FIGURES, draw, inference_checks, inference_chronometers, inference_report
+from astropipe.plots import (
+    FIGURES,
+    draw,
+    inference_checks,
+    inference_chronometers,
+    inference_recovery,
+    inference_report,
+)
 from astropipe.plots import flow as flow_plots
 from astropipe.plots import inference as inference_plots
 from astropipe.plots import morphology as morphology_plots
 from astropipe.plots import nbody as nbody_plots
+from astropipe.plots.inference_recovery import TRUTH
 from astropipe.runtime.errors import InputError, OutputError, UsageError
 from astropipe.runtime.run import Chunk, Run
 from astropipe.spectra import stage as spectra
@@ -41,7 +49,7 @@ _PAGES = ("group-pages", "png")
 _SPECIAL = {
     "emulator-errors": ("emulated",),
     "run-scatter": ("posterior", "again"),
-    "recovery": ("impure",),
+    "recovery": ("recovered",),
     "impurity": ("impure",),
     "expansion": ("ages",),
 }
@@ -86,7 +94,19 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ages = SampleConfig(problem="chronometers-catalog", options=options, n_live=50, dlogz=0.5)
     inference.sample([], paths["ages"], ages, Run(seed=1))
     inference.evaluate([paths["ages"]], paths["impure"], InferenceEvaluateConfig(), Run())
+    paths["recovered"] = folder / "recovered.h5"
+    with create_artifact(paths["recovered"], "metrics", title="M", provenance=Provenance("test", {})) as artifact:
+        artifact.write_table(_recovered())
     return paths
+
+
+def _recovered() -> QTable:
+    """Return metrics of three posteriors of one parameter whose truths are known."""
+    names = ("subject", "measure", "value", "error", "unit", "expected", "expected_error", "deviation", "source")
+    runs = [("run", "log10_mass", truth + 0.05, 0.1, "", truth, 0.1, 0.5, TRUTH) for truth in (3.0, 3.2, 3.5)]
+    shares = [("all", f"log10_mass_coverage_{c}", 1.0, 0.2, "", c / 100, np.nan, 1.0, TRUTH) for c in (68, 95)]
+    bias = [("all", "log10_mass_bias", 0.5, 0.2, "sigma", 0.0, np.nan, 1.0, TRUTH)]
+    return QTable(rows=[*runs, *bias, *shares], names=names)
 
 
 @pytest.mark.parametrize(
@@ -218,6 +238,16 @@ def test_a_figure_that_lacks_a_library_says_how_to_install_it(
     assert result.stderr == (
         "error: figure 'triangle' needs getdist; install it with pip install 'astropipe[inference]'\n"
     )
+
+
+def test_recovery_shows_the_truths_and_what_the_metrics_say(files: dict[str, Path]) -> None:
+    with open_artifact(files["recovered"]) as artifact:
+        figure = inference_recovery.recovery([artifact])
+    (panel,) = [panel for panel in figure.subfigs if panel.axes]
+    above, below = panel.axes
+    np.testing.assert_allclose(above.containers[0].lines[0].get_xdata(), [3.0, 3.2, 3.5])
+    np.testing.assert_allclose(below.containers[0].lines[0].get_ydata(), 0.5)
+    assert above.get_title() == "68% holds 100%, 95% holds 100%; bias +0.50 ± 0.20"
 
 
 def test_constraints_show_the_deviations_of_the_table(files: dict[str, Path]) -> None:
