@@ -12,7 +12,7 @@ from galaxy_catalogs import FORMED, H0, OMEGA_M, UNIVERSE, galaxies, passive_age
 from scipy.optimize import minimize
 
 from astropipe.artifacts import open_artifact
-from astropipe.config.inference import SampleConfig
+from astropipe.config.inference import EvaluateConfig, SampleConfig
 from astropipe.inference import stage
 from astropipe.inference.galaxy_ages.differences import AgeBins, binned, differences, expansion_rates
 from astropipe.inference.galaxy_ages.selection import GalaxyAges, mixed
@@ -182,3 +182,34 @@ def test_a_posterior_records_ages_rates_and_truth(tmp_path: Path) -> None:
     assert (truth["h0"], truth["purity"]) == (H0, 1.0)
     assert np.all(np.abs(rates - UNIVERSE.H(middle).value) < 4 * errors)
     assert np.all(np.diff(ages) < 0.5) and ages.max() < UNIVERSE.age(0.0).value - UNIVERSE.age(FORMED).value
+
+
+def test_surveys_of_one_selection_are_evaluated_together(tmp_path: Path) -> None:
+    paths = []
+    for survey in (1, 2):
+        folder = tmp_path / f"survey-{survey}"
+        folder.mkdir()
+        redshift, age, early = galaxies(500, 0.4, 0.3, survey)
+        catalog, stamps = write(folder, redshift, age, early, early)
+        for label, options in (("pure", {}), ("impure", {"purity": 0.8})):
+            config = SampleConfig(
+                problem="chronometers-catalog",
+                label=label,
+                options={"catalog": catalog, "truth": stamps, **options},
+                n_live=40,
+                dlogz=0.5,
+            )
+            paths.append(folder / f"{label}.h5")
+            stage.sample([], paths[-1], config, Run(seed=survey))
+    stage.evaluate(paths, tmp_path / "metrics.h5", EvaluateConfig(), Run())
+    with open_artifact(tmp_path / "metrics.h5") as artifact:
+        table = artifact.table()
+    rows = {(str(row["subject"]), str(row["measure"])): row for row in table}
+    together = {subject for subject, _ in rows if subject.endswith("2 posteriors of simulations")}
+    assert together == {"pure: 2 posteriors of simulations", "impure: 2 posteriors of simulations"}
+    assert rows["impure", "purity"]["value"] == pytest.approx(0.8, abs=0.002)
+    assert rows["impure", "purity"]["source"] == "mean, mixed on purpose"
+    own = table[(table["subject"] == "pure") & (table["measure"] == "h0")]
+    assert np.all(own["expected"] == H0)
+    bias = rows["pure: 2 posteriors of simulations", "h0_bias"]["value"]
+    assert bias == pytest.approx(np.mean((own["value"] - H0) / own["error"]), abs=1e-6)
