@@ -77,6 +77,10 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
             first = all((run.identity, run.method) != (other.identity, other.method) for other in runs)
             rows += _rows(artifact, expected if first else expected[:0], run.truth)
             runs.append(run)
+    if not runs:
+        # Only what posteriors were made from: refused as any other kind is.
+        with open_artifact(posteriors[0], "posterior"):
+            pass
     # The same run given twice says nothing about scatter.
     runs = sorted({run.content: run for run in runs}.values(), key=lambda run: (run.identity, run.method))
     for _, same in groupby(runs, lambda run: (run.identity, run.method)):

@@ -21,9 +21,12 @@ from astropipe.inference.problems.cosmology import ModelName, OwnPriors, compose
 from astropipe.runtime.errors import UsageError
 
 CITATIONS = ("JimenezLoeb2002", "Moresco2022")
-EARLY = ("SPH", "ETD")
 _RATE = u.km / u.s / u.Mpc
 
+Classes = Annotated[
+    Sequence[Literal["SPH", "ETD", "LTD", "IRR"]], Field(description="a list of classes among SPH, ETD, LTD and IRR")
+]
+EARLY: Classes = ("SPH", "ETD")
 Share = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
 
 
@@ -31,7 +34,7 @@ Share = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
 def chronometers_catalog(
     catalog: Annotated[str, Field(description="the path of a morphology-catalog with redshifts and ages")],
     model: ModelName = "lcdm",
-    classes: Annotated[Sequence[str], Field(description="a list of classes, such as [SPH, ETD]")] = EARLY,
+    classes: Classes = EARLY,
     score: Literal["agreement", "probability"] = "agreement",
     min_score: Share = 0.6,
     n_bins: Annotated[int, Field(ge=3, description="a whole number from 3 on")] = 8,
