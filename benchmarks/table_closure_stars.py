@@ -75,7 +75,7 @@ def read_rows(folders: list[Path]) -> Iterator[tuple[str, ...]]:
 def emulation_rows(metrics: Table) -> Iterator[tuple[str, ...]]:
     """Yield a row for each cluster and parameter of which there is an exact posterior too."""
     measures = {(str(row["subject"]), str(row["measure"])): float(row["value"]) for row in metrics}
-    for subject in dict.fromkeys(subject for subject, measure in measures if measure.endswith("_width_ratio")):
+    for subject in sorted({subject for subject, measure in measures if measure.endswith("_width_ratio")}):
         for name, text in PARAMETERS.items():
             shift, ratio = (measures[subject, f"{name}_{what}"] for what in ("shift", "width_ratio"))
             yield subject, text, f"{shift:+.2f}", f"{ratio:.2f}"
