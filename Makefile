@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs tiny test test-slow test-slurm lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy policy-clusters clean help
+.PHONY: catalogs closure-stars closure-galaxies tiny test test-slow test-slurm lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy policy-clusters clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -162,6 +162,19 @@ bench-supernovae: $(READY) ## posteriors with full covariances of supernovae, fo
 	$(BIN)/python benchmarks/table_inference_constraints.py results-supernovae/inference/metrics.h5 \
 	  --output benchmarks/results --name inference-supernovae
 	$(BIN)/python benchmarks/insert_tables.py
+
+closure-stars: $(READY) ## simulated clusters, inferred from their spectra: coverage and bias of 52 (half an hour on two cores)
+	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/closure-stars.yaml
+	$(BIN)/python benchmarks/table_closure_stars.py --output benchmarks/results
+	$(BIN)/python benchmarks/insert_tables.py
+	cp results-closure/closure-stars/recovery.png docs/figures/closure-stars.png
+
+closure-galaxies: $(READY) ## galaxies as chronometers: bias of H0 against purity (an hour on two cores)
+	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/closure-galaxies.yaml
+	$(BIN)/python benchmarks/table_closure_galaxies.py --output benchmarks/results
+	$(BIN)/python benchmarks/insert_tables.py
+	cp results-closure/closure-galaxies/impurity.png docs/figures/closure-galaxies.png
+	cp results-closure/closure-galaxies/expansion.png docs/figures/closure-galaxies-expansion.png
 
 bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results

@@ -58,6 +58,20 @@ module inference:
         config
 
 
+module closure_stars:
+    snakefile:
+        "workflows/closure_stars.smk"
+    config:
+        config
+
+
+module closure_galaxies:
+    snakefile:
+        "workflows/closure_galaxies.smk"
+    config:
+        config
+
+
 use rule * from nbody as nbody_*
 
 
@@ -73,6 +87,12 @@ use rule * from morphology as morphology_*
 use rule * from inference as inference_*
 
 
+use rule * from closure_stars as closure_stars_*
+
+
+use rule * from closure_galaxies as closure_galaxies_*
+
+
 rule all:
     default_target: True
     input:
@@ -80,6 +100,8 @@ rule all:
         rules.spectra_all.input,
         rules.morphology_all.input,
         rules.inference_all.input,
+        rules.closure_stars_all.input,
+        rules.closure_galaxies_all.input,
 
 
 # The emulator that comes with astropipe, made again from the beginning. Hours; nothing else asks for it.

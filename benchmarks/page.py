@@ -88,6 +88,10 @@ COMMANDS = {
         ],
         "make bench-supernovae": ["inference-supernovae", "inference-reference"],
     },
+    "The chain": {
+        "make closure-stars": ["closure-stars", "closure-stars-emulation", "closure-stars-read"],
+        "make closure-galaxies": ["closure-galaxies"],
+    },
     "The whole": {
         "make bench-scaling": ["scaling-chunks", "scaling-parallel", "scaling-dag"],
         "make bench-reliability": ["reliability"],

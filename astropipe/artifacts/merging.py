@@ -25,7 +25,7 @@ _BLOCK_BYTES = 1 << 26
 
 @dataclass(frozen=True)
 class _Part:
-    """The catalog of one chunk, and the names and shapes of the arrays that have a row for each of its rows."""
+    """The catalog of one chunk, the names and shapes of arrays with a row for each of its rows, and its attributes."""
 
     path: Path
     kind: str
@@ -34,6 +34,7 @@ class _Part:
     chunk: Chunk
     table: QTable
     arrays: dict[str, tuple[tuple[int, ...], np.dtype[Any]]]
+    attributes: dict[str, dict[str, Any]]
 
 
 def merge(paths: Sequence[Path], output: Path) -> int:
@@ -75,6 +76,8 @@ def merge(paths: Sequence[Path], output: Path) -> int:
         artifact.write_table(table, CATALOG)
         for name, (shape, dtype) in first.arrays.items():
             _join(artifact.create_array(name, (len(table), *shape), dtype), name, parts)
+        for group, values in first.attributes.items():
+            artifact.write_attributes(group, values)
     return len(table)
 
 
@@ -92,7 +95,9 @@ def _read(path: Path) -> _Part:
             chunk = Chunk.parse(provenance.chunk) if provenance.chunk else Chunk()
         except UsageError as error:
             raise ArtifactError(f"{path}: its provenance names no valid chunk ({error}); make it again") from error
-        return _Part(path, artifact.kind, artifact.title, provenance, chunk, artifact.table(), arrays)
+        groups = {field.name.partition("@")[0] for field in schema.attributes}
+        attributes = {group: artifact.attributes(group) for group in sorted(groups) if group in artifact.file}
+        return _Part(path, artifact.kind, artifact.title, provenance, chunk, artifact.table(), arrays, attributes)
 
 
 def _join(joined: h5py.Dataset, name: str, parts: Sequence[_Part]) -> None:
@@ -127,6 +132,7 @@ def _common(part: _Part) -> dict[str, str]:
         "the title": repr(part.title),
         "the seed": str(part.provenance.seed),
         "the number of chunks": str(part.chunk.count),
+        "the list of attributes": str(part.attributes),
         "the list of arrays": ", ".join(part.arrays) or "none",
         **{f"the setting {key}": value for key, value in _flat(part.provenance.config)},
         **{f"the content hash of input {number}": record.sha256 for number, record in inputs},

@@ -35,7 +35,9 @@ def reference() -> str:
 def _section(verb: Verb, config: Config) -> Iterator[str]:
     yield f"## {verb.stage} {verb.name}\n"
     yield f"{verb.summary}\n"
-    count = {"none": "nothing", "one": "one of", "many": "one or more of"}[verb.count]
+    count = {"none": "nothing", "at most one": "nothing, or one of", "one": "one of", "many": "one or more of"}[
+        verb.count
+    ]
     reads = count if verb.count == "none" else f"{count} {', '.join(f'`{kind}`' for kind in verb.inputs)}"
     yield f"Reads {reads}; writes {' or '.join(f'`{kind}`' for kind in verb.output.split(' or '))}.\n"
     rows = list(_settings(section(config, verb.section), verb.section))

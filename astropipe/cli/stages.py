@@ -102,9 +102,9 @@ def _check_usage(verb: Verb, inputs: list[Path], chunk: str | None) -> None:
     name = f"astropipe {verb.stage} {verb.name}"
     if verb.count == "none" and inputs:
         raise UsageError(f"{name} reads no files, but {inputs[0]} was given; leave it out")
-    if verb.count == "one" and len(inputs) != 1:
+    if len(inputs) != 1 and (verb.count == "one" or (verb.count == "at most one" and inputs)):
         kinds = " or ".join(filter(None, (", ".join(verb.inputs[:-1]), verb.inputs[-1])))
-        raise UsageError(f"{name} takes one {kinds} artifact, but {len(inputs)} files were given")
+        raise UsageError(f"{name} takes {verb.count} {kinds} artifact, but {len(inputs)} files were given")
     if verb.count == "many" and not inputs:
         raise UsageError(f"{name} needs at least one {verb.inputs[0]} artifact; give its file")
     if chunk and not verb.chunked:

@@ -18,7 +18,7 @@ class Verb:
         One line of help.
     inputs : tuple of str
         Kinds of artifact that it reads.
-    count : {"none", "one", "many"}
+    count : {"none", "at most one", "one", "many"}
         How many input files it takes.
     output : str
         Kind of artifact that it writes.
@@ -30,7 +30,7 @@ class Verb:
     name: str
     summary: str
     inputs: tuple[str, ...]
-    count: Literal["none", "one", "many"]
+    count: Literal["none", "at most one", "one", "many"]
     output: str
     chunked: bool = False
 
@@ -72,7 +72,15 @@ VERBS = (
         "many",
         "metrics or flow-statistics",
     ),
-    Verb("spectra", "simulate", "Simulate a survey with known labels.", (), "none", "spectra", chunked=True),
+    Verb(
+        "spectra",
+        "simulate",
+        "Simulate a survey with known labels; of a star cluster and its field where one is given.",
+        ("cluster-snapshots",),
+        "at most one",
+        "spectra",
+        chunked=True,
+    ),
     Verb(
         "spectra",
         "train",
@@ -147,8 +155,8 @@ VERBS = (
     Verb(
         "inference",
         "evaluate",
-        "Compare posteriors with published values and with each other.",
-        ("posterior",),
+        "Compare posteriors with published values, with each other, and with the truth of simulated data.",
+        ("posterior", "stellar-catalog", "spectra"),
         "many",
         "metrics",
     ),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-from astropipe.config.base import Section
+from astropipe.config.changes import as_job_options, changed
+from astropipe.config.closure_galaxies_jobs import GalaxiesClosureJobs
+from astropipe.config.closure_stars_jobs import StarsClosureJobs
 from astropipe.config.inference import SampleConfig
-from astropipe.config.loading import merge, read_yaml, validate_section
+from astropipe.config.loading import read_yaml
 from astropipe.config.morphology import ClassifyConfig, CutConfig, EncodeConfig
 from astropipe.config.morphology import SimulateConfig as GalaxySimulateConfig
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
@@ -20,10 +22,7 @@ from astropipe.config.root import Config
 from astropipe.config.spectra import PredictConfig
 from astropipe.config.spectra import SimulateConfig as SurveySimulateConfig
 from astropipe.runtime.errors import UsageError
-from astropipe.runtime.run import as_options
 from astropipe.runtime.shipped import data_file, picture_file, weights_file
-
-_S = TypeVar("_S", bound=Section)
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
 CODE = {"nbody": 3, "clusters": 1, "flow": 1, "spectra": 2, "grid": 1, "morphology": 3, "inference": 5, "plots": 4}
@@ -72,25 +71,25 @@ def simulate_settings(config: Config, ensemble: str) -> SimulateConfig:
         If the changes of the ensemble name an unknown key or a value that does not fit.
     """
     changes = config.workflow.ensembles[ensemble].simulate
-    return _changed(config.nbody.simulate, changes, f"workflow.ensembles.{ensemble}.simulate")
+    return changed(config.nbody.simulate, changes, f"workflow.ensembles.{ensemble}.simulate")
 
 
 def integrate_settings(config: Config, ensemble: str) -> IntegrateConfig:
     """Return the settings by which an ensemble is integrated, labelled by its name; raises as `simulate_settings`."""
     changes = {"label": ensemble} | config.workflow.ensembles[ensemble].integrate
-    return _changed(config.nbody.integrate, changes, f"workflow.ensembles.{ensemble}.integrate")
+    return changed(config.nbody.integrate, changes, f"workflow.ensembles.{ensemble}.integrate")
 
 
 def cluster_start_settings(config: Config, cluster: str) -> SimulateConfig:
     """Return the settings by which a star cluster is made; raises as `simulate_settings`."""
     changes = {"family": "cluster", "cluster": config.workflow.clusters[cluster].simulate}
-    return _changed(config.nbody.simulate, changes, f"workflow.clusters.{cluster}.simulate")
+    return changed(config.nbody.simulate, changes, f"workflow.clusters.{cluster}.simulate")
 
 
 def cluster_run_settings(config: Config, cluster: str) -> IntegrateConfig:
     """Return the settings by which a cluster is integrated, labelled by its name; raises as `simulate_settings`."""
     changes = {"label": cluster} | config.workflow.clusters[cluster].integrate
-    return _changed(config.nbody.integrate, changes, f"workflow.clusters.{cluster}.integrate")
+    return changed(config.nbody.integrate, changes, f"workflow.clusters.{cluster}.integrate")
 
 
 def box_settings(config: Config, box: str) -> tuple[SimulateConfig, IntegrateConfig, EvaluateConfig]:
@@ -99,9 +98,9 @@ def box_settings(config: Config, box: str) -> tuple[SimulateConfig, IntegrateCon
     Raises as `simulate_settings`.
     """
     nbody, changes, where = config.nbody, config.workflow.boxes[box], f"workflow.boxes.{box}"
-    start = _changed(nbody.simulate.box, changes.simulate, f"{where}.simulate")
-    way = _changed(nbody.integrate.box, changes.integrate, f"{where}.integrate")
-    flow = _changed(nbody.evaluate.box, changes.evaluate, f"{where}.evaluate")
+    start = changed(nbody.simulate.box, changes.simulate, f"{where}.simulate")
+    way = changed(nbody.integrate.box, changes.integrate, f"{where}.integrate")
+    flow = changed(nbody.evaluate.box, changes.evaluate, f"{where}.evaluate")
     return (
         nbody.simulate.model_copy(update={"family": "box", "box": start}),
         nbody.integrate.model_copy(update={"label": box, "box": way}),
@@ -115,7 +114,7 @@ def sample_settings(config: Config, posterior: str) -> SampleConfig:
     It is labelled by its name where that is not the name of the problem, which says as much.
     """
     changes = config.workflow.posteriors[posterior].sample
-    settings = _changed(config.inference.sample, changes, f"workflow.posteriors.{posterior}.sample")
+    settings = changed(config.inference.sample, changes, f"workflow.posteriors.{posterior}.sample")
     if "label" in changes:
         return settings
     return settings.model_copy(update={"label": None if settings.problem == posterior else posterior})
@@ -124,33 +123,33 @@ def sample_settings(config: Config, posterior: str) -> SampleConfig:
 def survey_settings(config: Config, sample: str) -> SurveySimulateConfig:
     """Return the settings by which a survey is simulated; raises as `simulate_settings`."""
     changes = config.workflow.surveys[sample].simulate
-    return _changed(config.spectra.simulate, changes, f"workflow.surveys.{sample}.simulate")
+    return changed(config.spectra.simulate, changes, f"workflow.surveys.{sample}.simulate")
 
 
 def predict_settings(config: Config, sample: str) -> PredictConfig:
     """Return the settings by which spectra of a survey or of real stars are fitted; raises as `simulate_settings`."""
     group = "surveys" if sample in config.workflow.surveys else "observations"
     changes = getattr(config.workflow, group)[sample].predict
-    return _changed(config.spectra.predict, changes, f"workflow.{group}.{sample}.predict")
+    return changed(config.spectra.predict, changes, f"workflow.{group}.{sample}.predict")
 
 
 def galaxy_survey_settings(config: Config, sample: str) -> GalaxySimulateConfig:
     """Return the settings by which a survey of galaxies is simulated; raises as `simulate_settings`."""
     changes = config.workflow.galaxy_surveys[sample].simulate
-    return _changed(config.morphology.simulate, changes, f"workflow.galaxy_surveys.{sample}.simulate")
+    return changed(config.morphology.simulate, changes, f"workflow.galaxy_surveys.{sample}.simulate")
 
 
 def cut_settings(config: Config, sample: str) -> CutConfig:
     """Return the settings by which galaxies are cut out of pictures; raises as `simulate_settings`."""
     changes = config.workflow.pictures[sample].cut
-    return _changed(config.morphology.cut, changes, f"workflow.pictures.{sample}.cut")
+    return changed(config.morphology.cut, changes, f"workflow.pictures.{sample}.cut")
 
 
 def encode_settings(config: Config, sample: str) -> EncodeConfig:
     """Return the settings by which galaxies are measured and encoded; raises as `simulate_settings`."""
     group = "galaxy_surveys" if sample in config.workflow.galaxy_surveys else "pictures"
     changes = getattr(config.workflow, group)[sample].encode
-    return _changed(config.morphology.encode, changes, f"workflow.{group}.{sample}.encode")
+    return changed(config.morphology.encode, changes, f"workflow.{group}.{sample}.encode")
 
 
 def classify_settings(config: Config, sample: str) -> ClassifyConfig:
@@ -160,17 +159,8 @@ def classify_settings(config: Config, sample: str) -> ClassifyConfig:
     """
     group = "galaxy_surveys" if sample in config.workflow.galaxy_surveys else "pictures"
     changes = getattr(config.workflow, group)[sample].classify
-    settings = _changed(config.morphology.classify, changes, f"workflow.{group}.{sample}.classify")
+    settings = changed(config.morphology.classify, changes, f"workflow.{group}.{sample}.classify")
     return settings.model_copy(update={"encode": encode_settings(config, sample)})
-
-
-def _changed(base: _S, changes: dict[str, Any], where: str) -> _S:
-    return validate_section(type(base), merge(base.model_dump(), changes), "the configuration", f"{where}.")
-
-
-def as_job_options(where: str, settings: Section) -> str:
-    """Write what differs from the defaults as ``--set`` options for a shell; ``where`` is the path of the section."""
-    return as_options(where, settings.model_dump(exclude_defaults=True))
 
 
 def check_jobs(config: Config) -> None:
@@ -202,6 +192,8 @@ def check_jobs(config: Config) -> None:
         classify_settings(config, sample)
     for posterior in config.workflow.posteriors:
         sample_settings(config, posterior)
+    StarsClosureJobs(config)
+    GalaxiesClosureJobs(config)
 
 
 def check_files(paths: Iterable[str | Path]) -> None:

@@ -9,6 +9,35 @@ from pydantic import Field, model_validator
 from astropipe.config.base import Section
 
 
+class ChronometersConfig(Section):
+    """Redshifts of simulated galaxies, and ages of their stars: those of early types tell the time."""
+
+    enabled: bool = Field(False, description="give each galaxy a redshift and an age")
+    h0: float = Field(67.36, gt=0, description="true expansion rate in km/s/Mpc; default: Planck 2018")
+    omega_m: float = Field(0.3153, gt=0, lt=1, description="true matter density of the flat universe")
+    redshift_low: float = Field(0.1, gt=0, description="lowest redshift; redshifts are uniform")
+    redshift_high: float = Field(1.4, gt=0, description="highest redshift")
+    formation_redshift: float = Field(
+        3.0, gt=0, description="redshift at which the stars of early types formed, all at once, to age since"
+    )
+    formation_scatter_gyr: float = Field(0.3, ge=0, description="standard deviation of the time at which they did")
+    late_share_low: float = Field(
+        0.2, gt=0, description="least mean age of the stars of other types, as a share of that of early types"
+    )
+    late_share_high: float = Field(
+        0.8, gt=0, le=1, description="largest one; uniform between, and 0.5 is star formation at a constant rate"
+    )
+    age_error: float = Field(0.05, gt=0, lt=1, description="standard error of a measured age, relative to the age")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ChronometersConfig:
+        if not self.redshift_low < self.redshift_high < self.formation_redshift:
+            raise ValueError("redshift_low, redshift_high and formation_redshift must rise in this order")
+        if self.late_share_low > self.late_share_high:
+            raise ValueError("late_share_low is above late_share_high; exchange them")
+        return self
+
+
 class SimulateConfig(Section):
     """Settings of ``astropipe morphology simulate``: which galaxies, how observed."""
 
@@ -26,6 +55,7 @@ class SimulateConfig(Section):
     noise_correlation_px: float = Field(
         0.5, ge=0, description="standard deviation of the Gaussian that correlates the noise of the analytic renderer"
     )
+    chronometers: ChronometersConfig = Field(ChronometersConfig(), description="redshifts and ages")
 
     @model_validator(mode="after")
     def _ordered(self) -> SimulateConfig:

@@ -9,10 +9,57 @@ from pydantic import Field, model_validator
 from astropipe.config.base import Section
 
 
+class ClusterSurveyConfig(Section):
+    """A survey of the field of a star cluster, for ``cluster-snapshots`` as input: which of its stars are observed."""
+
+    snapshot: int = Field(-1, description="number of the snapshot, from 0; -1 for the last")
+    distance_pc: float = Field(800.0, gt=0, description="distance of the cluster in pc")
+    ra_deg: float = Field(132.0, ge=0, lt=360, description="right ascension of its centre in deg")
+    dec_deg: float = Field(12.0, gt=-90, lt=90, description="declination of its centre in deg")
+    systemic_velocity_km_s: float = Field(-30.0, ge=-300, le=300, description="its radial velocity in km/s")
+    age_gyr: float = Field(4.0, gt=0, le=14, description="age of its stars, which were born together, in Gyr")
+    fe_h: float = Field(-0.2, ge=-2, le=0.5, description="mean [Fe/H] of its stars")
+    fe_h_scatter: float = Field(0.03, ge=0, le=0.5, description="standard deviation of [Fe/H] from star to star in dex")
+    alpha_fe: float | None = Field(
+        None,
+        ge=-0.3,
+        le=0.5,
+        description="[O, Mg, Si, S, Ca, Ti/Fe], other elements follow iron; null for the trend of the Galaxy",
+    )
+    abundance_scatter: float = Field(
+        0.03, ge=0, le=0.3, description="standard deviation of each [X/Fe] from star to star in dex"
+    )
+    field_radius_arcmin: float = Field(
+        30.0, gt=0, le=300, description="radius of the circle that is observed in arcmin"
+    )
+    magnitude_limit: float = Field(16.5, description="magnitude in V of the faintest stars observed")
+    snr_at_limit: float = Field(
+        12.0,
+        gt=0,
+        description="signal-to-noise ratio of these per pixel of the red arm; it goes as the root of the flux",
+    )
+    snr_max: float = Field(150.0, gt=0, description="largest signal-to-noise ratio")
+    max_stars: int | None = Field(
+        None, ge=1, description="fibres, which go to stars at random; null for one to each star"
+    )
+    field_fraction: float = Field(
+        0.2, ge=0, le=0.95, description="chance that a star is of the field and no member of the cluster"
+    )
+    field_velocity_km_s: float = Field(0.0, ge=-150, le=150, description="mean velocity of the field in km/s")
+    field_dispersion_km_s: float = Field(40.0, gt=0, le=60, description="its dispersion of velocities in km/s")
+    field_fe_h: float = Field(-0.2, ge=-1, le=0.2, description="mean [Fe/H] of the field")
+    field_fe_h_dispersion: float = Field(0.25, ge=0, le=0.5, description="its standard deviation of [Fe/H] in dex")
+
+
 class SimulateConfig(Section):
     """Settings of ``astropipe spectra simulate``: which stars, how observed."""
 
     n_spectra: int = Field(2000, ge=1, description="number of spectra")
+    cluster: ClusterSurveyConfig = Field(
+        ClusterSurveyConfig(),
+        description="for cluster-snapshots as input, whose stars take the place of n_spectra, snr_low, snr_high and "
+        "rv_limit_km_s",
+    )
     emulator: str | None = Field(
         None, description="file of a spectrum-emulator artifact; null for the one that comes with astropipe"
     )

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from astropipe.config.base import Section
+from astropipe.config.closure_galaxies import GalaxiesClosureConfig
+from astropipe.config.closure_stars import StarsClosureConfig
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 # Snakemake reads wildcards in braces and path variables in angle brackets; shells and globs have meanings for the rest.
@@ -202,6 +204,12 @@ class WorkflowConfig(Section):
     )
     posteriors: dict[str, PosteriorConfig] = Field(
         _POSTERIORS, description="posteriors by name, each with its changes to the inference section"
+    )
+    closure_stars: StarsClosureConfig = Field(
+        StarsClosureConfig(), description="clusters of known mass and size, inferred from the spectra of their stars"
+    )
+    closure_galaxies: GalaxiesClosureConfig = Field(
+        GalaxiesClosureConfig(), description="a universe inferred from the ages of galaxies that are called early types"
     )
 
     @field_validator(

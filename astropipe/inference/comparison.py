@@ -1,4 +1,4 @@
-"""Posteriors next to published values, next to each other, and next to a reference run of the same problem."""
+"""Posteriors next to published values, to each other, to a reference run, and to the truth where data are simulated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import Artifact, open_artifact
 from astropipe.artifacts.hashing import canonical_json
+from astropipe.artifacts.verification import Library
 from astropipe.inference.agreement import agreement
+from astropipe.inference.recovery import TRUTH, Recovered, recovery, true_values
 from astropipe.runtime.scatter import scatter
 
 Row = tuple[str, str, float, float, str, float, float, float, str]
@@ -27,6 +29,7 @@ class _Posterior:
     subject: str
     problem: str
     identity: str
+    settings: str
     method: str
     content: str
     names: tuple[str, ...]
@@ -36,6 +39,7 @@ class _Posterior:
     logz_err: float
     ess: float
     converged: bool
+    truth: dict[str, float]
 
 
 def compare(posteriors: Sequence[Path], published: Path) -> Table:
@@ -44,12 +48,14 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
     The first run of a problem by a method is compared with published values; further seeds of it, with that run.
     Runs belong together that have the same problem, with its options and data files, and the same method; where two or
     more converged, their scatter in ln Z is compared with their errors. Emulated posteriors are compared with the
-    exact one of the same problem that has most effective samples.
+    exact one of the same problem that has most effective samples. A posterior of simulated data is compared with the
+    truth of the simulation, which is found by the chain of its inputs, among the files given and in the folder of the
+    posterior; where several of a problem converged, their coverage and bias follow.
 
     Parameters
     ----------
     posteriors : sequence of Path
-        ``posterior`` artifacts.
+        ``posterior`` artifacts, and artifacts that these were made from.
     published : Path
         ECSV table with columns problem, parameter, value, error, origin, source.
 
@@ -57,27 +63,36 @@ def compare(posteriors: Sequence[Path], published: Path) -> Table:
     -------
     Table
         Columns of a ``metrics`` artifact. ``deviation`` is (value - expected) in units of the expected error; for
-        the evidence, of the quadratic sum of both errors.
+        the evidence, of the quadratic sum of both errors; for a truth, of the error of the posterior.
     """
+    library = Library(posteriors, dict.fromkeys(path.parent for path in posteriors))
     expected = Table.read(published, format="ascii.ecsv")
     rows: list[Row] = []
     runs: list[_Posterior] = []
     for path in posteriors:
-        with open_artifact(path, "posterior") as artifact:
-            run = _posterior(artifact)
+        with open_artifact(path) as artifact:
+            if artifact.kind != "posterior":
+                continue
+            run = _posterior(artifact, true_values(path, library))
             first = all((run.identity, run.method) != (other.identity, other.method) for other in runs)
-            rows += _rows(artifact, expected if first else expected[:0])
+            rows += _rows(artifact, expected if first else expected[:0], run.truth)
             runs.append(run)
+    if not runs:
+        # Only what posteriors were made from: refused as any other kind is.
+        with open_artifact(posteriors[0], "posterior"):
+            pass
     # The same run given twice says nothing about scatter.
     runs = sorted({run.content: run for run in runs}.values(), key=lambda run: (run.identity, run.method))
     for _, same in groupby(runs, lambda run: (run.identity, run.method)):
         rows += _scatter_rows([run for run in same if run.converged])
     for _, same in groupby(runs, lambda run: run.identity):
         rows += _agreement_rows(list(same))
+    for _, same in groupby(sorted(runs, key=lambda run: run.settings), lambda run: run.settings):
+        rows += _recovery_rows([run for run in same if run.converged and run.truth])
     return Table(rows=rows, names=_COLUMNS)
 
 
-def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
+def _rows(artifact: Artifact, expected: Table, truth: dict[str, float]) -> Iterator[Row]:
     run = artifact.attributes("nested")
     problem = str(run["problem"])
     subject = _subject(artifact, problem)
@@ -85,9 +100,10 @@ def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     for row in artifact.table():
         name = str(row["parameter"])
         mean, sd = float(row["mean"]), float(row["sd"])
-        value, error, source = _reference(known.get(name))
+        value, error, source = (truth[name], sd, TRUTH) if name in truth else _reference(known.get(name))
         deviation = (mean - value) / error
         yield subject, name, mean, sd, str(row["unit"]), value, error, deviation, source
+    yield from _fact_rows(artifact, subject, truth)
     value, error, source = _reference(known.get("logz"))
     logz, logz_err = float(run["logz"]), float(run["logz_err"])
     deviation = (logz - value) / np.hypot(logz_err, error)
@@ -95,6 +111,14 @@ def _rows(artifact: Artifact, expected: Table) -> Iterator[Row]:
     for name in ("ess", "n_true_calls", "ess_per_call", "insertion_rank_p", "converged"):
         if name in run:
             yield _measured(subject, name, float(run[name]))
+
+
+def _fact_rows(artifact: Artifact, subject: str, truth: dict[str, float]) -> Iterator[Row]:
+    """Yield what a posterior records of simulated data that is no parameter, such as the purity of a selection."""
+    if "truth" in artifact.file:
+        source = str(artifact.attributes("truth").get("selection", TRUTH))
+        parameters = set(artifact.table()["parameter"])
+        yield from (_measured(subject, name, truth[name], source=source) for name in truth if name not in parameters)
 
 
 def _scatter_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
@@ -126,11 +150,27 @@ def _agreement_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
             yield _measured(run.subject, f"{name}_width_ratio", found.width_ratio, np.nan, "", source)
 
 
+def _recovery_rows(runs: Sequence[_Posterior]) -> Iterator[Row]:
+    """Yield coverage and bias over the posteriors of several simulations."""
+    if len(runs) < 2:
+        return
+    names = runs[0].names
+    recovered = [
+        Recovered(run.samples, run.weights, np.array([run.truth.get(name, np.nan) for name in names])) for run in runs
+    ]
+    # Where all have one label, it tells them from other settings of the problem.
+    labels = {run.subject for run in runs}
+    name = labels.pop() if len(labels) == 1 else f"{runs[0].problem}, {runs[0].method}"
+    subject = f"{name}: {len(runs)} posteriors of simulations"
+    for measure, value, error, unit, expected, deviation in recovery(names, recovered):
+        yield subject, measure, value, error, unit, expected, np.nan, deviation, TRUTH
+
+
 def _measured(subject: str, measure: str, value: float, error: float = np.nan, unit: str = "", source: str = "") -> Row:
     return subject, measure, value, error, unit, np.nan, np.nan, np.nan, source
 
 
-def _posterior(artifact: Artifact) -> _Posterior:
+def _posterior(artifact: Artifact, truth: dict[str, float]) -> _Posterior:
     run, provenance, table = artifact.attributes("nested"), artifact.provenance, artifact.table()
     problem = str(run["problem"])
     options = provenance.config.get("inference", {}).get("sample", {}).get("options", {})
@@ -139,6 +179,7 @@ def _posterior(artifact: Artifact) -> _Posterior:
         subject=_subject(artifact, problem),
         problem=problem,
         identity=canonical_json([problem, options, data]),
+        settings=canonical_json([problem, options, run["method"]]),
         method=str(run["method"]),
         content=artifact.content_sha256,
         names=tuple(str(name) for name in table["parameter"][np.asarray(table["sampled"])]),
@@ -148,6 +189,7 @@ def _posterior(artifact: Artifact) -> _Posterior:
         logz_err=float(run["logz_err"]),
         ess=float(run["ess"]),
         converged=bool(run["converged"]),
+        truth=truth,
     )
 
 

@@ -5,7 +5,7 @@ and the integral is done once from each to the next, so m redshifts share all th
 Hogg 1999 (astro-ph/9905116).
 
 A universe that never was as dense as a redshift asks for (E² ≤ 0, a bounce) has NaN distances, silently: a
-likelihood turns them into −inf.
+likelihood turns them into −inf. The lookback time is t_L = (1/H0) ∫ dx / E on the same nodes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import constants
 
 from astropipe.inference.background import (
     SPEED_OF_LIGHT,
@@ -30,6 +31,9 @@ from astropipe.runtime.errors import InputError
 
 PANEL_WIDTH = 0.5
 """Widest panel in ln(1 + z); with the node numbers below the quadrature error stays below 1e-8."""
+
+HUBBLE_TIME = constants.mega * constants.parsec / constants.kilo / (constants.giga * constants.Julian_year)
+"""1/H0 in Gyr for H0 = 1 km/s/Mpc; a year has 365.25 days, as in astropy."""
 
 
 class Redshifts:
@@ -58,18 +62,25 @@ class Redshifts:
         self._nodes = np.concatenate([nodes for nodes, _ in pieces]) if pieces else np.zeros(0)
         self._weights = np.concatenate([weights for _, weights in pieces]) if pieces else np.zeros(0)
         self._starts = np.cumsum([0, *(len(nodes) for nodes, _ in pieces)])[:-1]
-        self._weights *= np.exp(self._nodes)
+        self._distance_weights = self._weights * np.exp(self._nodes)
 
     def __len__(self) -> int:
         return len(self.z)
 
     def dimensionless_distance(self, universe: Cosmology) -> NDArray[np.float64]:
         """Return ∫ dz/E from 0 to each redshift, shape [n, m]."""
+        return self._integral(universe, self._distance_weights)
+
+    def dimensionless_lookback(self, universe: Cosmology) -> NDArray[np.float64]:
+        """Return ∫ dz/((1 + z) E) from 0 to each redshift, shape [n, m]."""
+        return self._integral(universe, self._weights)
+
+    def _integral(self, universe: Cosmology, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         n = len(universe.h0)
         if not len(self._nodes):
             return np.zeros((n, len(self)))
         e2 = expansion_squared(universe, _epochs_of(self, universe.radiation, universe.dark_energy, True))
-        steps = np.add.reduceat(self._weights * inverse_root(e2), self._starts, axis=1)
+        steps = np.add.reduceat(weights * inverse_root(e2), self._starts, axis=1)
         ends = np.concatenate([np.zeros((n, 1)), np.cumsum(steps, axis=1)], axis=1)
         at = ends[:, self._order]
         return np.asarray(at[:, 1:] - at[:, :1])
@@ -145,3 +156,8 @@ def distance_modulus(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.fl
     """Return μ = 5 log10(D_L / 10 pc) in mag, shape [n, m]; NaN where D_L is not positive."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return 5.0 * np.log10(luminosity_distance(universe, redshifts)) + 25.0
+
+
+def lookback_time(universe: Cosmology, redshifts: Redshifts) -> NDArray[np.float64]:
+    """Return the time since each redshift in Gyr, shape [n, m]."""
+    return np.asarray(HUBBLE_TIME / universe.h0 * redshifts.dimensionless_lookback(universe))

@@ -50,6 +50,12 @@ def write_posterior(
         _write_draws(artifact, f"posterior/{name}", column[draws], units.get(name, ""))
     _write_draws(artifact, "sample_stats/log_likelihood", result.log_likelihoods[draws], "")
     _write_nested(artifact, problem, result)
+    for path, dataset in problem.datasets.items():
+        artifact.write_array(path, dataset)
+    if problem.truth:
+        numbers = {name: value for name, value in problem.truth.items() if not isinstance(value, str)}
+        artifact.write_table(Table({"parameter": list(numbers), "value": list(numbers.values())}), "truth")
+        artifact.write_attributes("truth", {name: each for name, each in problem.truth.items() if name not in numbers})
 
 
 def _write_draws(artifact: ArtifactWriter, path: str, draws: NDArray[np.float64], unit: str) -> None:

@@ -180,12 +180,13 @@ def _pool_wanted(config: SampleConfig, chosen: Problem) -> bool:
 
 
 def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: Run) -> str:
-    """Compare posteriors with published values, other runs and exact ones, and write that as a ``metrics`` artifact.
+    """Compare posteriors with published values, other runs and the truth, and write that as a ``metrics`` artifact.
 
     Parameters
     ----------
     inputs : sequence of Path
-        ``posterior`` artifacts.
+        ``posterior`` artifacts; and, of simulated data, artifacts that these were made from, in which the truth is
+        looked for by their hashes.
     output : Path
         The artifact.
     config : EvaluateConfig
@@ -217,4 +218,4 @@ def evaluate(inputs: Sequence[Path], output: Path, config: EvaluateConfig, run: 
             f"{row['expected']:.4g} ({row['source']}); inference.evaluate.max_deviation allows {config.max_deviation}"
         )
     far = "" if worst is None else f", largest deviation {deviations[worst]:.2f} sigma"
-    return f"{len(inputs)} posteriors, {len(table)} rows{far}"
+    return f"{len(inputs)} files, {len(table)} rows{far}"

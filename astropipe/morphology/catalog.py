@@ -19,7 +19,7 @@ from astropipe.morphology.stamps import Stamps
 
 ARRAYS = ("features", "embedding", "probabilities", "truths")
 """What an encoder says, see `astropipe.morphology.encoding.Encoded`."""
-KNOWN = ("ra", "dec", "x", "y", "mag", "file")
+KNOWN = ("ra", "dec", "x", "y", "mag", "redshift", "age", "age_err", "file")
 """Columns that are handed on from the stamps."""
 
 

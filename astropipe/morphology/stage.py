@@ -69,6 +69,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
     InterruptedRunError
         If the run was interrupted.
     """
+    from astropipe.morphology.rendering.chronometers import Chronometers
     from astropipe.morphology.rendering.surveys import survey_of
 
     rows = run.chunk.rows(config.n_galaxies)
@@ -88,6 +89,8 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
             writer.add(draw(first, min(first + _SIMULATED_TOGETHER, rows.stop)))
             reporter.update(len(writer))
         writer.finish()
+        if config.chronometers.enabled:
+            artifact.write_attributes("truth", Chronometers(config.chronometers, run.seed).truth())
     return f"{n} simulated galaxies"
 
 

@@ -20,7 +20,10 @@ from astropipe.runtime.errors import ArtifactError
 
 BLOCK = 256
 """Stamps that are read together."""
-_UNITS = {"ra": u.deg, "dec": u.deg, "x": u.pix, "y": u.pix, "mag": u.mag, "r_e": u.arcsec, "inclination": u.deg}
+_UNITS = {
+    **{"ra": u.deg, "dec": u.deg, "x": u.pix, "y": u.pix, "mag": u.mag, "r_e": u.arcsec, "inclination": u.deg},
+    **{"age": u.Gyr, "age_err": u.Gyr},
+}
 _OWN = {"id", "pixel_scale", "sky_rms", "psf_fwhm", "flags"}
 # Bits after the leading one that are kept of brightness: 1 in 8,000, far below the noise; what is rounded compresses.
 _BITS = 12

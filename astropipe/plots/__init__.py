@@ -95,6 +95,13 @@ FIGURES = {
         ("posterior",), "inference_checks:run_scatter", "evidences of runs with different seeds, and their errors"
     ),
     "constraints": Drawing(("metrics",), "inference:constraints", "posteriors against published values"),
+    "impurity": Drawing(
+        ("metrics",), "inference_chronometers:impurity", "bias of H0 against the purity of the galaxies taken as clocks"
+    ),
+    "expansion": Drawing(
+        ("posterior",), "inference_chronometers:expansion", "expansion rates from ages of galaxies, and the posterior"
+    ),
+    "recovery": Drawing(("metrics",), "inference_recovery:recovery", "posteriors of simulated data against the truth"),
 }
 
 

@@ -16,7 +16,7 @@ from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.labels import LABELS
 from astropipe.spectra.observations import Observation
 from astropipe.spectra.prediction import Rows, measured_bits
-from astropipe.spectra.sources import Batch, batch_of
+from astropipe.spectra.sources import SKY_UNITS, Batch, batch_of
 
 
 def measure(spectra: Sequence[Observation], *, fitter: Fitter | None = None, threads: int = 1) -> QTable:
@@ -71,6 +71,7 @@ class CatalogRows:
             "file": np.array(batch.files, dtype=str),
             "hdu": np.array(batch.hdus, dtype=str),
             "snr": batch.snr,
+            "sky": batch.sky,
             "flags": _joined_flags(batch.flags, rows.flags),
         }
         for name, block in values.items():
@@ -117,5 +118,8 @@ def catalog_table(arrays: dict[str, NDArray[Any]]) -> QTable:
     table["n_spikes"] = arrays["n_spikes"]
     table["measured"] = measured_bits(arrays["information"])
     table["flags"] = arrays["flags"]
+    for i, (name, unit) in enumerate(SKY_UNITS.items()):
+        if np.isfinite(arrays["sky"][:, i]).any():
+            table[name] = arrays["sky"][:, i] * unit
     table["file"], table["hdu"] = text("file"), text("hdu")
     return table

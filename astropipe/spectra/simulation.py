@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -80,6 +80,10 @@ class Stars:
     def rows(self, rows: slice) -> Stars:
         """Return some of the stars."""
         return Stars(*(values[rows] for values in vars(self).values()))
+
+
+DrawBlock = Callable[[Survey, np.random.Generator, int], Stars]
+"""Gives the stars of a block of a survey."""
 
 
 def draw_stars(survey: Survey, rng: np.random.Generator, n: int) -> Stars:
@@ -162,10 +166,28 @@ def clean_spectra(
     return spectra.numpy(), view.valid(rv).numpy()
 
 
+def draw_any_stars(survey: Survey, rng: np.random.Generator, block: int) -> Stars:
+    """Draw the stars of a block of a survey that looks at no place in particular."""
+    return draw_stars(survey, rng, BLOCK)
+
+
 def simulate_rows(
-    emulator: Emulator, survey: Survey, seed: int, start: int, stop: int
+    emulator: Emulator, survey: Survey, seed: int, start: int, stop: int, draw: DrawBlock = draw_any_stars
 ) -> Iterator[tuple[Stars, Recorded]]:
     """Simulate the spectra ``start`` to ``stop`` of a survey, block by block.
+
+    Parameters
+    ----------
+    emulator : Emulator
+        Labels to spectra.
+    survey : Survey
+        How well stars are observed.
+    seed : int
+        Root seed.
+    start, stop : int
+        Rows wanted.
+    draw : callable
+        Takes the survey, the generator of a block and its number; returns its stars, `BLOCK` of them but for the last.
 
     Yields
     ------
@@ -174,7 +196,7 @@ def simulate_rows(
     """
     for block in range(start // BLOCK, -(-stop // BLOCK)):
         rng = stream(seed, "spectra.simulate", block)
-        stars = draw_stars(survey, rng, BLOCK)
+        stars = draw(survey, rng, block)
         residuals = draw_residuals(emulator, stars.labels, rng) if survey.model_error else None
         spectra, valid = clean_spectra(emulator, stars, residuals)
         recorded = observe(spectra, valid, stars.labels[:, 0], stars.snr, survey.damage, rng)

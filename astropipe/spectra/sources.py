@@ -8,6 +8,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+from astropy import units as u
+from astropy.table import QTable
 from numpy.typing import NDArray
 
 from astropipe.artifacts import open_artifact
@@ -21,6 +23,8 @@ from astropipe.spectra.readers import Medium, find_files, read_observations
 
 BLOCK = 512
 """Spectra of an artifact that are read together."""
+SKY_UNITS = {"ra": u.deg, "dec": u.deg, "magnitude": u.mag}
+"""Columns on the place and the brightness of a star, which a catalog takes over from spectra that have them."""
 _FILES = 64
 # The pixels of an artifact are ours if they agree to a hundredth of a pixel.
 _SAME_PIXELS = 2.3e-7
@@ -40,6 +44,8 @@ class Batch:
         Median signal-to-noise ratio per pixel of the blue and the red arm.
     flags : ndarray of int64, shape (n,)
         What is known to be wrong.
+    sky : ndarray, shape (n, 3)
+        Right ascension and declination in deg, and magnitude; NaN where an input has none.
     faults : list of str
         Messages of files that could not be read.
     done : tuple of int
@@ -53,6 +59,7 @@ class Batch:
     ivar: NDArray[np.float32]
     snr: NDArray[np.float64]
     flags: NDArray[np.int64]
+    sky: NDArray[np.float64]
     faults: list[str]
     done: tuple[int, int]
 
@@ -151,7 +158,8 @@ def check_pixels(path: Path, wavelength_a: NDArray[np.floating]) -> None:
 def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
     with open_artifact(path, "spectra") as artifact:
         check_pixels(path, np.asarray(artifact.file["wavelength"]))
-        ids = [str(each) for each in artifact.table()["id"]]
+        table = artifact.table()
+        ids, sky = [str(each) for each in table["id"]], _sky(table)
         first, last, _ = rows.indices(len(ids))
         for begin in range(first + skip, last, BLOCK):
             end = min(begin + BLOCK, last)
@@ -171,9 +179,18 @@ def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
                 ivar=ivar,
                 snr=snr,
                 flags=quality_flags(ivar, snr),
+                sky=sky[begin:end],
                 faults=[],
                 done=(0, end - first),
             )
+
+
+def _sky(table: QTable) -> NDArray[np.float64]:
+    """Return places and magnitudes of the spectra of an artifact, shape (n, 3)."""
+    unknown = np.full(len(table), np.nan)
+    return np.column_stack(
+        [table[name].to_value(unit) if name in table.colnames else unknown for name, unit in SKY_UNITS.items()]
+    )
 
 
 def median_snr(flux: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -236,6 +253,7 @@ def batch_of(found: Sequence[Observation]) -> Batch:
         ivar=ivar,
         snr=snr,
         flags=np.array([each.flags for each in found], dtype=np.int64),
+        sky=np.full((len(found), len(SKY_UNITS)), np.nan),
         faults=[],
         done=(0, 0),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from astropy import units as u
-from astropy.table import QTable
+from astropy.table import QTable, hstack
 from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
@@ -24,15 +24,18 @@ from astropipe.runtime.run import Run, checkpoint_path
 from astropipe.runtime.shipped import weights_file
 from astropipe.spectra import prediction
 from astropipe.spectra.catalog import CatalogRows, catalog_table
+from astropipe.spectra.clusters.observing import observe_cluster, truth_table
+from astropipe.spectra.clusters.snapshot import read_snapshot
 from astropipe.spectra.emulator import INPUT_NAMES, SHIPPED, read_emulator
 from astropipe.spectra.fitting import read_fitter
 from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.instrument import Damage
 from astropipe.spectra.pixels import N_PIXELS, wavelengths_a
-from astropipe.spectra.simulation import Stars, Survey, simulate_rows
+from astropipe.spectra.simulation import Stars, Survey, draw_any_stars, simulate_rows
 from astropipe.spectra.sources import batches, count_rows, is_artifact, list_inputs
 
 _CITATIONS = ("Ting2019", "Plez2012", "Gustafsson2008", "Heiter2021")
+_CLUSTER_CITATIONS = ("Tout1996", "Hurley2000", "Flower1996", "Torres2010")
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
 
 
@@ -42,7 +45,7 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
     Parameters
     ----------
     inputs : sequence of Path
-        None.
+        None, or one ``cluster-snapshots`` artifact whose stars are observed among those of the field.
     output : Path
         The artifact.
     config : SimulateConfig
@@ -58,14 +61,17 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
     Raises
     ------
     UsageError
-        If the chunk is empty.
+        If the chunk is empty, or the cluster has no such snapshot.
+    InputError
+        If the cluster is in N-body units, or none of its stars is observed.
     """
-    rows = run.chunk.rows(config.n_spectra)
+    cluster = read_snapshot(inputs[0], config.cluster.snapshot) if inputs else None
+    observed = None if cluster is None else observe_cluster(cluster, config.cluster, run.seed)
+    n_all = config.n_spectra if observed is None else len(observed)
+    rows = run.chunk.rows(n_all)
     n = rows.stop - rows.start
     if n == 0:
-        raise UsageError(
-            f"chunk {run.chunk.index}/{run.chunk.count} is empty: there are {config.n_spectra} spectra only"
-        )
+        raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} is empty: there are {n_all} spectra only")
     emulator = read_emulator(_emulator_file(config.emulator))
     survey = Survey(
         snr=(config.snr_low, config.snr_high),
@@ -86,11 +92,16 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
         model_error=config.model_error,
     )
     provenance = Provenance.of_run(
-        "spectra.simulate", config, run, inputs=[_emulator_file(config.emulator)], citations=_CITATIONS
+        "spectra.simulate",
+        config,
+        run,
+        inputs=[*inputs, _emulator_file(config.emulator)],
+        citations=(*_CITATIONS, *(_CLUSTER_CITATIONS if inputs else ())),
     )
+    title = "Simulated survey" if cluster is None else "Simulated survey of a star cluster"
     stars: list[Stars] = []
     with (
-        create_artifact(output, "spectra", title="Simulated survey", provenance=provenance) as artifact,
+        create_artifact(output, "spectra", title=title, provenance=provenance) as artifact,
         run.progress("simulate", n, "spectra") as reporter,
     ):
         artifact.write_array("wavelength", wavelengths_a(), unit="Angstrom")
@@ -99,7 +110,8 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
             for name, dtype in (("flux", np.float32), ("ivar", np.float32), ("mask", bool))
         )
         done = 0
-        for truth, recorded in simulate_rows(emulator, survey, run.seed, rows.start, rows.stop):
+        draw = draw_any_stars if observed is None else observed.block
+        for truth, recorded in simulate_rows(emulator, survey, run.seed, rows.start, rows.stop, draw):
             if stop_requested():
                 raise InterruptedRunError("interrupted; simulations have no checkpoint: run again with --force")
             place = slice(done, done + len(truth))
@@ -109,7 +121,11 @@ def simulate(inputs: Sequence[Path], output: Path, config: SimulateConfig, run: 
             stars.append(truth)
             done = place.stop
             reporter.update(done)
-        artifact.write_table(_truth_table(stars, rows.start))
+        table = _truth_table(stars, rows.start)
+        if observed is not None and cluster is not None:
+            table = hstack([table, observed.columns(rows)])
+            artifact.write_table(truth_table(cluster, config.cluster), "truth")
+        artifact.write_table(table)
     return f"{n} simulated spectra"
 
 

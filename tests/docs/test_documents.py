@@ -78,7 +78,7 @@ def test_make_targets_exist(page: str) -> None:
 
 def test_the_table_of_verbs_is_complete() -> None:
     rows = re.findall(r"^\| `(\w+ \w+)` \| (.+?) \| (.+?) \| (yes|no) \|$", text("docs/cli.md"), re.MULTILINE)
-    counts = {"none": "nothing", "one": "one ", "many": "one or more "}
+    counts = {"none": "nothing", "at most one": "nothing, or one ", "one": "one ", "many": "one or more "}
     assert [row[0] for row in rows] == [f"{verb.stage} {verb.name}" for verb in VERBS]
     for verb, (_, reads, writes, chunked) in zip(VERBS, rows, strict=True):
         joined = (" or " if verb.count == "one" else ", ").join(f"`{kind}`" for kind in verb.inputs)

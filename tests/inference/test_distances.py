@@ -16,6 +16,7 @@ from astropipe.inference.distances import (
     curved,
     distance_modulus,
     hubble,
+    lookback_time,
     luminosity_distance,
     transverse_distance,
 )
@@ -40,6 +41,7 @@ def assert_agrees(theirs: FLRW, parameters: tuple[float, ...], radiation: Radiat
         (hubble(universe, redshifts), theirs.H(Z).value),
         (transverse_distance(universe, redshifts), theirs.comoving_transverse_distance(Z).value),
         (luminosity_distance(universe, redshifts), theirs.luminosity_distance(Z).value),
+        (lookback_time(universe, redshifts), theirs.lookback_time(Z).to_value("Gyr")),
     ):
         np.testing.assert_allclose(ours[0], expected, rtol=1e-8)
     np.testing.assert_allclose(distance_modulus(universe, redshifts)[0], theirs.distmod(Z).value, atol=1e-7, rtol=0.0)

@@ -16,7 +16,17 @@ from astropipe.runtime.errors import UsageError
 OPTIONS = [(name, option) for name in problem_names() for option in inspect.signature(_FACTORIES[name]).parameters]
 """Every option of every registered problem."""
 
-NEEDED = {"external": {"command": ["awk", "BEGIN {print 0}"], "priors": {"x": "uniform(0, 1)"}}}
+NEEDED = {
+    "external": {"command": ["awk", "BEGIN {print 0}"], "priors": {"x": "uniform(0, 1)"}},
+    "chronometers-catalog": {"catalog": "galaxies.h5"},
+    "plummer-cluster": {
+        "data": "stars.h5",
+        "distance_pc": 800.0,
+        "ra_deg": 132.0,
+        "dec_deg": 12.0,
+        "field_radius_arcmin": 30.0,
+    },
+}
 """Options without which a problem cannot be."""
 
 

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from small import Python
 
-from astropipe.artifacts import InputRecord, create_artifact, open_artifact
+from astropipe.artifacts import InputRecord, Provenance, create_artifact, open_artifact
 from astropipe.artifacts.merging import merge
 from astropipe.config.clusters import ClusterStartConfig
 from astropipe.config.inference import EvaluateConfig as InferenceEvaluateConfig
 from astropipe.config.inference import SampleConfig
-from astropipe.config.morphology import ClassifyConfig
+from astropipe.config.morphology import ChronometersConfig, ClassifyConfig
 from astropipe.config.morphology import SimulateConfig as GalaxySurveyConfig
 from astropipe.config.nbody import EvaluateConfig, IntegrateConfig, SimulateConfig
 from astropipe.config.spectra import PredictConfig
@@ -27,18 +27,32 @@ from astropipe.config.spectra import SimulateConfig as SurveyConfig
 from astropipe.inference import stage as inference
 from astropipe.morphology import stage as morphology
 from astropipe.nbody import stage as nbody
-from astropipe.plots import FIGURES, draw, inference_checks, inference_report
+from astropipe.plots import (
+    FIGURES,
+    draw,
+    inference_checks,
+    inference_chronometers,
+    inference_recovery,
+    inference_report,
+)
 from astropipe.plots import flow as flow_plots
 from astropipe.plots import inference as inference_plots
 from astropipe.plots import morphology as morphology_plots
 from astropipe.plots import nbody as nbody_plots
+from astropipe.plots.inference_recovery import TRUTH
 from astropipe.runtime.errors import InputError, OutputError, UsageError
 from astropipe.runtime.run import Chunk, Run
 from astropipe.spectra import stage as spectra
 
 _PAGES = ("group-pages", "png")
 # Figures that not every artifact of their kind can make.
-_SPECIAL = {"emulator-errors": ("emulated",), "run-scatter": ("posterior", "again")}
+_SPECIAL = {
+    "emulator-errors": ("emulated",),
+    "run-scatter": ("posterior", "again"),
+    "recovery": ("recovered",),
+    "impurity": ("impure",),
+    "expansion": ("ages",),
+}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +80,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     spectra.simulate([], paths["spectra"], SurveyConfig(n_spectra=30), Run())
     spectra.predict([paths["spectra"]], paths["stellar-catalog"], PredictConfig(models=True), Run())
     paths["stamps"], paths["morphology-catalog"] = folder / "stamps.h5", folder / "morphology-catalog.h5"
-    galaxies = GalaxySurveyConfig(n_galaxies=60, size=64)
+    galaxies = GalaxySurveyConfig(n_galaxies=60, size=64, chronometers=ChronometersConfig(enabled=True))
     morphology.simulate([], paths["stamps"], galaxies, Run())
     morphology.classify([paths["stamps"]], paths["morphology-catalog"], ClassifyConfig(n_groups=4, n_runs=6), Run())
     inference.sample([], paths["posterior"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run())
@@ -75,7 +89,24 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     inference.sample([], paths["again"], SampleConfig(problem="lcdm-desi-dr2", n_live=60, dlogz=0.5), Run(seed=1))
     emulated = SampleConfig(problem="lcdm-chronometers-31", method="emulated", min_ess=100)
     inference.sample([], paths["emulated"], emulated, Run(seed=1))
+    paths["ages"], paths["impure"] = folder / "ages.h5", folder / "impure.h5"
+    options = {"catalog": str(paths["morphology-catalog"]), "truth": str(paths["stamps"]), "purity": 0.9, "n_bins": 4}
+    ages = SampleConfig(problem="chronometers-catalog", options=options, n_live=50, dlogz=0.5)
+    inference.sample([], paths["ages"], ages, Run(seed=1))
+    inference.evaluate([paths["ages"]], paths["impure"], InferenceEvaluateConfig(), Run())
+    paths["recovered"] = folder / "recovered.h5"
+    with create_artifact(paths["recovered"], "metrics", title="M", provenance=Provenance("test", {})) as artifact:
+        artifact.write_table(_recovered())
     return paths
+
+
+def _recovered() -> QTable:
+    """Return metrics of three posteriors of one parameter whose truths are known."""
+    names = ("subject", "measure", "value", "error", "unit", "expected", "expected_error", "deviation", "source")
+    runs = [("run", "log10_mass", truth + 0.05, 0.1, "", truth, 0.1, 0.5, TRUTH) for truth in (3.0, 3.2, 3.5)]
+    shares = [("all", f"log10_mass_coverage_{c}", 1.0, 0.2, "", c / 100, np.nan, 1.0, TRUTH) for c in (68, 95)]
+    bias = [("all", "log10_mass_bias", 0.5, 0.2, "sigma", 0.0, np.nan, 1.0, TRUTH)]
+    return QTable(rows=[*runs, *bias, *shares], names=names)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +240,16 @@ def test_a_figure_that_lacks_a_library_says_how_to_install_it(
     )
 
 
+def test_recovery_shows_the_truths_and_what_the_metrics_say(files: dict[str, Path]) -> None:
+    with open_artifact(files["recovered"]) as artifact:
+        figure = inference_recovery.recovery([artifact])
+    (panel,) = [panel for panel in figure.subfigs if panel.axes]
+    above, below = panel.axes
+    np.testing.assert_allclose(above.containers[0].lines[0].get_xdata(), [3.0, 3.2, 3.5])
+    np.testing.assert_allclose(below.containers[0].lines[0].get_ydata(), 0.5)
+    assert above.get_title() == "68% holds 100%, 95% holds 100%; bias +0.50 ± 0.20"
+
+
 def test_constraints_show_the_deviations_of_the_table(files: dict[str, Path]) -> None:
     with open_artifact(files["metrics"]) as artifact:
         figure = inference_plots.constraints([artifact])
@@ -329,3 +370,24 @@ def test_flow_moments_show_the_errors_and_the_laws(files: dict[str, Path]) -> No
     rows = table[(table["snapshot"] == 0) & (table["pairs"] > 0)]
     np.testing.assert_allclose(np.asarray(first.get_ydata()), -rows["du1"].value)
     np.testing.assert_allclose(np.asarray(first.get_xdata()), rows["r"].value)
+
+
+def test_the_bias_of_h0_is_drawn_at_the_purity_of_each_selection(files: dict[str, Path]) -> None:
+    with open_artifact(files["impure"]) as artifact:
+        table = artifact.table()
+        figure = inference_chronometers.impurity([artifact])
+    above, below = figure.axes
+    (purity,), (pull,) = above.containers[0].lines[0].get_data()
+    rows = {str(row["measure"]): row for row in table}
+    assert purity == rows["purity"]["value"] == pytest.approx(27 / 30)
+    assert pull == rows["h0"]["deviation"]
+    offset = 100 * (rows["h0"]["value"] / rows["h0"]["expected"] - 1)
+    assert below.containers[0].lines[0].get_ydata() == pytest.approx([offset])
+    assert above.get_title() == "ages: mean"
+
+
+def test_the_bias_of_h0_needs_simulated_galaxies(files: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no posterior of simulated galaxies"):
+        draw([files["metrics"]], tmp_path / "figure.png", "impurity")
+    with pytest.raises(InputError, match="no posterior of ages of galaxies"):
+        draw([files["posterior"]], tmp_path / "figure.png", "expansion")

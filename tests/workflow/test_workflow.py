@@ -30,6 +30,8 @@ SMALL = {
             "field": {"simulate": {"n_galaxies": 60, "size": 64}, "classify": {"n_groups": 4, "n_runs": 6}}
         },
         "pictures": {},
+        "closure_stars": {"n_clusters": 0},
+        "closure_galaxies": {"n_seeds": 0},
         "posteriors": {"union3": {"sample": {"problem": "lcdm-union3", "n_live": 25, "dlogz": 1.0}}},
     }
 }

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from astropipe.artifacts.schemas.base import Field, Schema
 
+_CHRONOMETERS = tuple(
+    Field(f"chronometers/{name}", f"of ages of galaxies: {description}", unit=unit, dims=dims, required=False)
+    for name, unit, dims, description in (
+        ("redshift", None, ("bin",), "mean redshift of each bin"),
+        ("age", "Gyr", ("bin",), "mean or median age in it"),
+        ("age_err", "Gyr", ("bin",), "its standard error"),
+        ("interval_redshift", None, ("interval",), "redshift in the middle between neighbouring bins"),
+        ("hubble", "km / (Mpc s)", ("interval",), "expansion rate from the difference of their ages"),
+        ("hubble_covariance", "km2 / (Mpc2 s2)", ("interval", "interval"), "covariance of these rates"),
+    )
+)
+
 SCHEMAS = (
     Schema(
         "posterior",
-        "1.2",
-        "Posterior draws and evidence of one model given one set of data",
+        "1.3",
+        "Posterior draws and evidence of one model given one set of data. That of simulated galaxies has a further "
+        "table /truth: true values by parameter, what theory expects to be found instead (NAME_expected), and facts "
+        "such as the purity of the selection",
         columns=(
             Field("parameter", "name of the parameter", "text"),
             Field("latex", "its symbol", "text"),
@@ -45,6 +59,7 @@ SCHEMAS = (
                 dims=("sample",),
                 required=False,
             ),
+            *_CHRONOMETERS,
         ),
         attributes=(
             Field("nested@logz", "ln of the evidence"),
@@ -65,6 +80,7 @@ SCHEMAS = (
                 required=False,
             ),
             Field("nested@trainings", "JSON: each training of the network; neuralike only", "text", required=False),
+            Field("truth@selection", "how galaxies were selected; of simulated galaxies", "text", required=False),
         ),
     ),
     Schema(

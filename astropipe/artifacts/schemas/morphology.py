@@ -62,6 +62,9 @@ def _known() -> Iterator[Field]:
         ("x", "pix", "column of the centre in the picture, from 0"),
         ("y", "pix", "row of the centre in the picture, from 0"),
         ("mag", "mag", "magnitude as the input gave it"),
+        ("redshift", None, "redshift"),
+        ("age", "Gyr", "age of the stars as measured"),
+        ("age_err", "Gyr", "standard error of the age"),
     ):
         yield Field(name, description, unit=unit, required=False)
 
@@ -69,7 +72,7 @@ def _known() -> Iterator[Field]:
 SCHEMAS = (
     Schema(
         "stamps",
-        "1.1",
+        "1.2",
         "Images of single galaxies, centred, with noise and pixel scale",
         columns=(
             Field("id", "identifier of the galaxy", "text"),
@@ -91,12 +94,17 @@ SCHEMAS = (
             Field("images", "images less the sky", dims=("galaxy", "row", "column")),
             Field("masks", "true where a pixel belongs to something else", "bool", dims=("galaxy", "row", "column")),
         ),
+        attributes=(
+            Field("truth@h0", "expansion rate in km/s/Mpc of the universe of simulated ages", required=False),
+            Field("truth@omega_m", "matter density of that flat universe", required=False),
+            Field("truth@late_age_share", "mean age of other types over that of early types", required=False),
+        ),
         rows="galaxy",
     ),
     trained_model("encoder", "3.0", "Trained encoder from galaxy images to features"),
     Schema(
         "galaxy-features",
-        "1.0",
+        "1.1",
         "What encoder and measurements say of each galaxy, before any vote, in the order of the input",
         columns=(
             Field("id", "identifier of the galaxy", "text"),
@@ -115,7 +123,7 @@ SCHEMAS = (
     ),
     Schema(
         "morphology-catalog",
-        "1.2",
+        "1.3",
         "Morphological class of each galaxy with agreement of the votes, in the order of the input",
         columns=(
             Field("id", "identifier of the galaxy", "text"),

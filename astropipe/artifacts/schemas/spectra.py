@@ -21,6 +21,13 @@ def _labels(*, errors: bool, required: bool) -> tuple[Field, ...]:
     return tuple(fields)
 
 
+# Where a star is and how bright, in a survey and in the catalog that is made of it.
+_SKY = (
+    Field("ra", "right ascension", unit="deg", required=False),
+    Field("dec", "declination", unit="deg", required=False),
+    Field("magnitude", "magnitude in V", unit="mag", required=False),
+)
+
 SCHEMAS = (
     Schema(
         "synthetic-grid",
@@ -46,8 +53,9 @@ SCHEMAS = (
     ),
     Schema(
         "spectra",
-        "1.1",
-        "Stellar spectra on one wavelength grid, with inverse variance and mask; of simulated ones also the truth",
+        "1.2",
+        "Stellar spectra on one wavelength grid, with inverse variance and mask; of simulated ones also the truth. "
+        "Those of a star cluster have a further table /truth with what is true of the cluster, by parameter",
         columns=(
             Field("id", "identifier of the spectrum", "text"),
             *_labels(errors=False, required=False),
@@ -59,6 +67,9 @@ SCHEMAS = (
             Field("resolution_red", "resolving power of the red arm", required=False),
             Field("snr_blue", "wanted signal-to-noise ratio per pixel of the blue arm", required=False),
             Field("snr_red", "wanted signal-to-noise ratio per pixel of the red arm", required=False),
+            *_SKY,
+            Field("mass", "mass of the star", unit="Msun", required=False),
+            Field("member", "whether it belongs to the star cluster that was observed", "bool", required=False),
         ),
         datasets=(
             Field("wavelength", "vacuum wavelength of the pixels", unit="Angstrom", dims=("pixel",)),
@@ -72,7 +83,7 @@ SCHEMAS = (
     trained_model("spectral-network", "1.0", "Trained network from spectra to stellar labels"),
     Schema(
         "stellar-catalog",
-        "1.2",
+        "1.3",
         "Labels of stars with uncertainties, in the order of the input",
         columns=(
             Field("id", "identifier of the spectrum", "text"),
@@ -112,6 +123,7 @@ SCHEMAS = (
             Field("n_spikes", "pairs of pixels left out because they stand out upwards", "int", required=False),
             Field("measured", "bit i set: label i has more from the data than from the prior", "int", required=False),
             Field("flags", "bit mask of warnings; 0 is clean", "int"),
+            *_SKY,
             Field("file", "file that the spectrum is from", "text", required=False),
             Field("hdu", "parts of the file that it is from", "text", required=False),
         ),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 import numpy as np
+from astropy.units import Quantity
 from numpy.typing import NDArray
 
 from astropipe.inference.priors import Prior
@@ -48,6 +49,11 @@ class Problem:
         Data files that the likelihood read.
     log_evidence
         True ln Z with this prior, where it is known.
+    datasets
+        Data that the likelihood was made of, by the path that they get in the artifact of the posterior.
+    truth
+        What is known of simulated data: true values of parameters by name, what theory expects to be found instead
+        (``h0_expected``), facts of the data. No likelihood uses it; `astropipe.inference.recovery` does.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Problem:
     citations: tuple[str, ...] = ()
     sources: tuple[Path, ...] = ()
     log_evidence: float | None = None
+    datasets: Mapping[str, Quantity] = field(default_factory=dict)
+    truth: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for label, mapping in (("latex", self.latex), ("units", self.units)):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -142,32 +142,82 @@ def cosmology(
         If the model, a data set or a parameter is unknown, two data sets share measurements, or a prior is given
         for a parameter that the combination does not have.
     """
-    if model not in MODELS:
-        raise UsageError(f"no model is called {model!r}; the models are {', '.join(MODELS)}")
+    known_model(model)
     if isinstance(data, str) or not data:
         raise UsageError(f"data must be a list of one or more data sets, got {data!r}")
     sets = [dataset(one) for one in data]
     _refuse_overlap(sets)
     parts = [likelihood(one) for one in sets]
-    prior = _prior(model, parts, priors or {})
-    names = prior.names
     asked = name or "-".join((model, *(one.name for one in sets)))
-    dark_energy = MODELS[model].dark_energy
-    derived = DerivedQuantities(names, dark_energy)
-    produces = derived.produces
-    cited = [*MODELS[model].citations, *(key for one in sets for key in one.citations)]
-    return Problem(
-        name=asked + _own(asked, model, data, parts, prior),
+    built = composed(
+        model,
+        parts,
+        priors or {},
+        name=asked,
         title=f"{MODELS[model].title} with {'; '.join(one.title for one in sets)}",
+        citations=[key for one in sets for key in one.citations],
+        sources=[path for one in sets for path in one.sources],
+    )
+    return replace(built, name=asked + _own(asked, model, data, parts, built.prior))
+
+
+def known_model(name: str) -> Model:
+    """Return the model of this name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    if name not in MODELS:
+        raise UsageError(f"no model is called {name!r}; the models are {', '.join(MODELS)}")
+    return MODELS[name]
+
+
+def composed(
+    model: str,
+    parts: Sequence[DataLikelihood],
+    priors: Priors,
+    *,
+    name: str,
+    title: str,
+    citations: Sequence[str],
+    sources: Sequence[Path],
+) -> Problem:
+    """Return the problem of a model and the likelihoods of data sets.
+
+    Parameters
+    ----------
+    model
+        One of `MODELS`.
+    parts
+        The likelihoods, of independent data.
+    priors
+        Priors that replace those of `DEFAULT_PRIORS`.
+    name, title, citations, sources
+        As in `Problem`; the papers of the model are cited before those of the data.
+
+    Raises
+    ------
+    UsageError
+        If a prior is given for a parameter that there is not.
+    """
+    prior = _prior(model, parts, priors)
+    names = prior.names
+    derived = DerivedQuantities(names, MODELS[model].dark_energy)
+    produces = derived.produces
+    return Problem(
+        name=name,
+        title=title,
         prior=prior,
-        log_likelihood=JointLikelihood(names, parts, dark_energy),
+        log_likelihood=JointLikelihood(names, parts, MODELS[model].dark_energy),
         latex={key: LATEX[key] for key in names},
         units={key: UNITS[key] for key in names if key in UNITS},
         derived=derived if produces else None,
         derived_units={key: UNITS[key] for key in produces if key in UNITS},
         derived_latex={key: LATEX[key] for key in produces},
-        citations=tuple(dict.fromkeys(cited)),
-        sources=tuple(dict.fromkeys(path for one in sets for path in one.sources)),
+        citations=tuple(dict.fromkeys((*MODELS[model].citations, *citations))),
+        sources=tuple(dict.fromkeys(sources)),
     )
 
 

@@ -47,7 +47,9 @@ class Survey:
     noise_correlation_px: float = 0.5
 
 
-def simulate(survey: Survey, seed: int, first: int, last: int) -> Stamps:
+def simulate(
+    survey: Survey, seed: int, first: int, last: int, size_factors: NDArray[np.float64] | None = None
+) -> Stamps:
     """Simulate galaxies `first` to `last` of a survey; classes take turns.
 
     Parameters
@@ -58,6 +60,8 @@ def simulate(survey: Survey, seed: int, first: int, last: int) -> Stamps:
         Root seed; each galaxy has a stream of its own, so that parts of a survey are parts of the same galaxies.
     first, last : int
         Range of numbers, the last excluded.
+    size_factors : ndarray, shape (last - first,), optional
+        By how much each appears larger than the classes are by themselves: nearer, or farther away.
 
     Returns
     -------
@@ -69,10 +73,11 @@ def simulate(survey: Survey, seed: int, first: int, last: int) -> Stamps:
     shape = (len(numbers), survey.size, survey.size)
     images, masks = np.empty(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
     truth = {name: np.full(len(numbers), np.nan) for name in (*TRUTH, "r_e", "snr")}
+    factors = np.ones(len(numbers)) if size_factors is None else size_factors
     for row, (number, morphology) in enumerate(zip(numbers, classes, strict=True)):
         rng = stream(seed, "morphology.simulate", int(number))
         galaxy, images[row], masks[row], truth["snr"][row] = stamp_of(
-            morphology, survey, rng, _radius_px(morphology, survey, rng)
+            morphology, survey, rng, _radius_px(morphology, survey, rng, factors[row])
         )
         truth["r_e"][row] = galaxy.r50_px * survey.pixel_scale_arcsec
         for name, value in galaxy.truth.items():
@@ -90,9 +95,9 @@ def simulate(survey: Survey, seed: int, first: int, last: int) -> Stamps:
     )
 
 
-def _radius_px(morphology: str, survey: Survey, rng: np.random.Generator) -> float:
+def _radius_px(morphology: str, survey: Survey, rng: np.random.Generator, factor: float) -> float:
     r_e = _R_E_ARCSEC[morphology] * 10 ** rng.normal(0.0, _R_E_SCATTER_DEX) / survey.pixel_scale_arcsec
-    return float(np.clip(r_e, 2.0, survey.size / 7))
+    return float(np.clip(r_e * factor, 2.0, survey.size / 7))
 
 
 def stamp_of(

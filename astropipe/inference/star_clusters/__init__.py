@@ -1,0 +1,1 @@
+"""Star clusters: masses, sizes and membership from positions, velocities and metallicities of their stars."""
