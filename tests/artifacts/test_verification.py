@@ -41,7 +41,7 @@ def content(path):
                 found[path] = [str(table.dtype), [str(one.unit) for one in table.columns.values()], *table.pformat(-1)]
             elif is_dataset:
                 array = artifact.array(path)
-                found[path] = [str(array.dtype), array.shape, array.tolist(), str(getattr(array, "unit", ""))]
+                found[path] = [str(array.dtype), array.shape, np.asarray(array).tolist(), str(getattr(array, "unit", ""))]
     return found
 
 

@@ -230,14 +230,16 @@ def test_cite_names_what_a_file_was_made_with(
 
 def test_every_citation_that_the_stages_use_has_an_entry() -> None:
     from astropipe.artifacts.citations import bibtex
-    from astropipe.inference.problems import problem, problem_names
+    from astropipe.inference.problems import chronometers_catalog, problem, problem_names, star_cluster
     from astropipe.inference.releases import RELEASES
     from astropipe.inference.stage import METHOD_CITATIONS
     from astropipe.nbody.stage import CITATIONS
 
     used = {key for keys in (*CITATIONS.values(), *METHOD_CITATIONS.values()) for key in keys}
     used |= {key for release in RELEASES.values() for key in release.citations}
-    for name in set(problem_names()) - {"cosmology", "external"}:
+    used |= {*star_cluster.CITATIONS, *chronometers_catalog.CITATIONS}
+    # What these take has no default: a model, a command, a catalog.
+    for name in set(problem_names()) - {"cosmology", "external", "chronometers-catalog", "plummer-cluster"}:
         # Supernova releases are files of another package, which may be absent; their papers are known without.
         with suppress(errors.MissingDependencyError):
             used |= set(problem(name).citations)

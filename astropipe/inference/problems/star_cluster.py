@@ -41,6 +41,9 @@ LATEX = {
 UNITS = {"systemic_velocity": "km / s"}
 
 
+CITATIONS = ("Plummer1911", "Dejonghe1987")
+
+
 @register("plummer-cluster")
 def plummer_cluster(
     data: Annotated[str, Field(description="the file of a stellar-catalog artifact")],
@@ -98,7 +101,7 @@ def plummer_cluster(
         derived=_central_dispersion,
         derived_units={"central_dispersion": "km / s"},
         derived_latex={"central_dispersion": LATEX["central_dispersion"]},
-        citations=("Plummer1911", "Dejonghe1987"),
+        citations=CITATIONS,
         sources=(Path(data),),
     )
 
