@@ -41,7 +41,8 @@ def content(path):
                 found[path] = [str(table.dtype), [str(one.unit) for one in table.columns.values()], *table.pformat(-1)]
             elif is_dataset:
                 array = artifact.array(path)
-                found[path] = [str(array.dtype), array.shape, np.asarray(array).tolist(), str(getattr(array, "unit", ""))]
+                values = np.asarray(array).tolist()
+                found[path] = [str(array.dtype), array.shape, values, str(getattr(array, "unit", ""))]
     return found
 
 
