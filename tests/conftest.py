@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,19 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def provenance() -> Provenance:
     return Provenance(command="astropipe test", config={"test": {"key": 1.5, "name": "Ω"}}, seed=7, git_commit="abc")
+
+
+@pytest.fixture(autouse=True)
+def handler_of_sigterm() -> Iterator[None]:
+    """Give SIGTERM back its handler: a command that was stopped leaves it ignored, for its process ends then."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the long group of the small run first, so that no worker is left with it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture

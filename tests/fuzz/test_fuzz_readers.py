@@ -82,7 +82,7 @@ def run(reader: str, path: Path, folder: Path, first: int, count: int) -> None:
     assert result.returncode == 0, f"{reader} {path.name}, seed {last}: {result.returncode}\n{result.stderr[-3000:]}"
 
 
-@pytest.mark.parametrize(("reader", "name"), FILES)
+@pytest.mark.parametrize(("reader", "name"), [file for file in FILES if file[0] not in ("emulator", "encoder")])
 def test_damaged_files_are_read_or_refused(reader: str, name: str, source: Path, tmp_path: Path) -> None:
     run(reader, source / name, tmp_path, 0, 10)
 

@@ -86,6 +86,7 @@ def test_several_modes_and_curved_ones_are_right_or_flagged(name: str) -> None:
     assert not result.converged or abs(result.logz - task.log_evidence) < 4.0 * result.logz_err
 
 
+@pytest.mark.slow
 def test_the_end_of_a_narrow_valley_is_found() -> None:
     """Of this seed the emulator once cut off a fifth of the evidence: its coarse process took the valley to be far."""
     task = problem("rosenbrock")

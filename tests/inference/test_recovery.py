@@ -28,7 +28,8 @@ class Likelihood:
     def __call__(self, x):
         return -0.5 * ((x[:, 0] - self.mass) / 0.1) ** 2 - 0.5 * x[:, 1] ** 2
 
-def build(data: str, mass: float) -> Problem:
+def build(data: str) -> Problem:
+    mass = float(Path(data).with_name("mass.txt").read_text())
     prior = Prior({"log10_mass": "uniform(2, 5)", "nuisance": "uniform(-5, 5)"})
     return Problem("cluster", "A cluster", prior, Likelihood(mass), sources=(Path(data),))
 """
@@ -89,7 +90,8 @@ def posteriors(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         spectra = write(place / "spectra.h5", "spectra", rows, truth=truth)
         stars = write(place / "stars.h5", "stellar-catalog", rows, (spectra,))
         problem = f"{folder / 'own_cluster.py'}:build"
-        options = {"data": str(stars), "mass": truth + 0.05}
+        (place / "mass.txt").write_text(f"{truth + 0.05}")
+        options = {"data": str(stars)}
         sampling = SampleConfig(problem=problem, options=options, label=name, n_live=60, dlogz=0.5)
         stage.sample([], place / "posterior.h5", sampling, Run(seed=1))
         made.append(place / "posterior.h5")

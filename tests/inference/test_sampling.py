@@ -74,6 +74,7 @@ def test_processes_do_not_change_an_emulated_result() -> None:
     np.testing.assert_array_equal(alone.samples, shared.samples)
 
 
+@pytest.mark.slow
 def test_volumes_and_information_are_those_of_a_gaussian() -> None:
     result = sample(gaussian, PLANE, method="emulated", min_ess=300, seed=4)
     # The prior volume above ln L is that of a disk, pi r^2 / 100.
