@@ -210,7 +210,7 @@ def disturbed(case: Case, n_faults: int) -> dict[str, int]:
         run = start(case.folder)
         starts += 1
         deadline = time.monotonic() + _LONGEST_S
-        strike = time.monotonic() + float(case.rng.uniform(2.0, 25.0))
+        strike = time.monotonic() + float(case.rng.uniform(1.0, 12.0))
         while run.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
             if todo and time.monotonic() > strike:
@@ -218,7 +218,7 @@ def disturbed(case: Case, n_faults: int) -> dict[str, int]:
                 if FAULTS[name](case, run):
                     case.faults[name] += 1
                     todo -= 1
-                strike = time.monotonic() + float(case.rng.uniform(2.0, 25.0))
+                strike = time.monotonic() + float(case.rng.uniform(1.0, 12.0))
         if run.poll() is None:
             kill_everything(case, run)
             raise TimeoutError(f"the workflow hangs; see {case.folder / 'log'}")
@@ -274,7 +274,7 @@ def main() -> int:
         f"{deleted} damaged files found and deleted. In {equal} of {options.seeds} workflows all {len(CATALOGS)} "
         "catalogs equal the undisturbed ones to the byte."
     )
-    title = f"*{options.seeds} workflows with {options.faults} faults each*"
+    title = f"*{options.seeds} workflows with at most {options.faults} faults each*"
     text = "\n".join([title, "", "| fault | times |", "|---|---|", *lines, "", note, ""])
     (options.output / "reliability.md").write_text(text, encoding="utf-8")
     print(text)
