@@ -61,5 +61,5 @@ def _dataset_lines(artifact: Artifact) -> Iterator[str]:
             text = about.get("description", "")
             yield f"  dataset     /{path}{unit}  {dataset.dtype} {dataset.shape}  {text}"
             for name, value in about.items():
-                if name not in ("units", "description"):
+                if name not in ("units", "description", "dims"):
                     yield f"  attribute   {path}@{name} = {value}"
