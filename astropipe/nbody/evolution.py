@@ -11,13 +11,14 @@ numbers of their own, so that no system that is made elsewhere is among them.
 from __future__ import annotations
 
 import math
-import pickle
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import cma
 import numpy as np
+from numpy.typing import NDArray
 
 from astropipe.nbody.arrays import FloatArray
 from astropipe.runtime.checkpoint import Checkpoint
@@ -126,14 +127,14 @@ def train(
     search = _Search(task, plan, seed)
     saved = checkpoint.load() if checkpoint else None
     if saved is not None:
-        search = pickle.loads(saved["search"].tobytes())
+        search.repeat(saved)
     reporter, saved_at, begun_at = progress or NoProgress(), time.monotonic(), time.monotonic()
     before_s = search.duration_s
     while search.generation < plan.generations:
         reporter.update(search.generation)
         stop = stop_requested()
         if checkpoint and (stop or time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS):
-            checkpoint.save({"search": np.frombuffer(pickle.dumps(search), dtype=np.uint8)})
+            checkpoint.save(search.arrays())
             saved_at = time.monotonic()
         if stop:
             kept = f"which are kept in {checkpoint.path}; run again with --resume" if checkpoint else "which are lost"
@@ -147,7 +148,7 @@ def train(
 
 
 class _Search:
-    """The evolution strategy between two generations; pickled into checkpoints."""
+    """The evolution strategy between two generations, which follows from its seed and the costs of all candidates."""
 
     def __init__(self, task: Task, plan: TrainingPlan, seed: int) -> None:
         self.task, self.plan, self.seed, self.generation, self.duration_s = task, plan, seed, 0, 0.0
@@ -163,14 +164,34 @@ class _Search:
         self.strategy = cma.CMAEvolutionStrategy(task.first_weights(start), plan.spread, settings)
         self.best, self.best_cost = np.array(self.strategy.result.xfavorite), math.inf
         self.curve: dict[str, list[float]] = {"generation": [], "relative_cost": [], "spread": []}
+        self.costs: list[list[float]] = []
+        self._known_checks: list[float] = []
 
-    def advance(self) -> None:
-        """Make one generation."""
-        rng = stream(self.seed, f"{self.task.purpose}.systems", self.generation)
-        runs = self.task.draw(rng, self.plan.systems)
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `repeat` needs."""
+        costs = np.reshape(np.array(self.costs), (len(self.costs), -1))
+        return {
+            "costs": costs,
+            "relative_cost": np.array(self.curve["relative_cost"]),
+            "duration_s": np.array(self.duration_s),
+        }
+
+    def repeat(self, saved: Mapping[str, NDArray[Any]]) -> None:
+        """Go through all generations of a checkpoint, whose costs are known."""
+        self._known_checks = saved["relative_cost"].tolist()
+        for costs in saved["costs"].tolist():
+            self.advance(costs)
+        self.duration_s = float(saved["duration_s"])
+
+    def advance(self, costs: list[float] | None = None) -> None:
+        """Make one generation, whose costs may be known."""
         candidates = self.strategy.ask()
-        costs = [float(np.mean(self.task.log_costs(runs, np.array(weights)))) for weights in candidates]
+        if costs is None:
+            rng = stream(self.seed, f"{self.task.purpose}.systems", self.generation)
+            runs = self.task.draw(rng, self.plan.systems)
+            costs = [float(np.mean(self.task.log_costs(runs, np.array(weights)))) for weights in candidates]
         self.strategy.tell(candidates, costs)
+        self.costs.append(costs)
         self.generation += 1
         if self.generation % _GENERATIONS_BETWEEN_CHECKS == 0 or self.generation == self.plan.generations:
             self._check()
@@ -178,13 +199,16 @@ class _Search:
     def _check(self) -> None:
         """Price the mean of the candidates on systems that no generation has seen, and keep it if it is the best."""
         weights = np.array(self.strategy.result.xfavorite)
-        runs = self.task.draw(stream(self.seed, f"{self.task.purpose}.check"), self.task.check_systems)
-        cost = float(np.exp(np.mean(log_gains(self.task, runs, weights))))
+        cost = self._known_checks.pop(0) if self._known_checks else self._price(weights)
         row = (self.generation, cost, float(self.strategy.sigma))
         for name, value in zip(self.curve, row, strict=True):
             self.curve[name].append(value)
         if cost < self.best_cost:
             self.best, self.best_cost = weights, cost
+
+    def _price(self, weights: FloatArray) -> float:
+        runs = self.task.draw(stream(self.seed, f"{self.task.purpose}.check"), self.task.check_systems)
+        return float(np.exp(np.mean(log_gains(self.task, runs, weights))))
 
 
 def log_gains(task: Task, runs: Any, weights: FloatArray) -> FloatArray:
