@@ -1,6 +1,6 @@
 """How good, how honest and how fast the labels of stars are, on simulated spectra: the tables of docs/spectra.md.
 
-python benchmarks/bench_spectra.py [--n 2000] [--parts emulator,labels,masks,velocity,strange,speed,profile]
+python benchmarks/bench_spectra.py [--n 2000] [--parts emulator,labels,coverage,masks,velocity,strange,speed,profile]
 python benchmarks/bench_spectra.py --parts heldout,curve --grid grid.h5
 python benchmarks/bench_spectra.py --parts networks --networks rrnet.h5 starnet.h5
 
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from spectra_coverage import coverage
 from spectra_networks import networks
 from spectra_sets import (
     CLEAN,
@@ -184,9 +185,13 @@ def emulator(fitter: Fitter, options: argparse.Namespace) -> None:
         if measure.startswith("rms, "):
             stars = measure.removeprefix("rms, ")
             lines.append([stars, f"{value:.2f} %", f"{rows[f'median star, {stars}']:.2f} %"])
-    factors = read_emulator().inflation[:, : len(LABELS)].sqrt()
-    note = "Errors of labels exceed those of independent errors in each pixel by, below and above 4500 K: " + ", ".join(
-        f"{label.symbol} {factors[0, i]:.1f} and {factors[1, i]:.1f}" for i, label in enumerate(LABELS)
+    factors = read_emulator().inflation[:, :, : len(LABELS)].sqrt()
+    ranges = [[f"{part.min():.1f}-{part.max():.1f}" for part in arms.T] for arms in factors]
+    note = (
+        "By how much errors of labels exceed those of independent errors in each pixel, over all temperatures, with "
+        "both arms / blue arm alone / red arm alone: "
+    ) + ", ".join(
+        f"{label.symbol} {' / '.join(of)}" for label, of in zip(LABELS, zip(*ranges, strict=True), strict=True)
     )
     title = "Error of emulated spectra at stars never learned from (their number), all pixels, R = 12,000"
     write_table("emulator", title, ["stars", "rms", "median star"], lines, f"{note}.")
@@ -291,6 +296,7 @@ def curve(fitter: Fitter, options: argparse.Namespace) -> None:
 PARTS = {
     "emulator": emulator,
     "labels": labels,
+    "coverage": coverage,
     "masks": masks,
     "velocity": velocity,
     "strange": strange,
@@ -308,7 +314,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=2000)
     parser.add_argument("--grid", type=Path)
     parser.add_argument("--networks", type=Path, nargs="+", default=[])
-    parser.add_argument("--parts", default="emulator,labels,masks,velocity,strange,speed,profile")
+    parser.add_argument("--parts", default="emulator,labels,coverage,masks,velocity,strange,speed,profile")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from astropipe.spectra import prediction
-from astropipe.spectra.emulator import TIO_T_EFF_K, read_emulator
+from astropipe.spectra.emulator import TIO_T_EFF_K, Emulator, read_emulator
 from astropipe.spectra.emulator_artifact import read_grid
 from astropipe.spectra.emulator_calibration import GivenSpectra
 from astropipe.spectra.fitting import Fitter
@@ -58,9 +58,9 @@ def survey(snr: float, damage: Damage | None = None, *, model_error: bool = True
     return Survey((snr,), snr_range=False, blue_to_red_snr=1.0, damage=damage or Damage(), model_error=model_error)
 
 
-def simulated(wanted: Survey, n: int, seed: int = SEED) -> tuple[Stars, Recorded]:
-    """Simulate n spectra with the emulator."""
-    parts = list(simulate_rows(read_emulator(), wanted, seed, 0, n))
+def simulated(wanted: Survey, n: int, seed: int = SEED, emulator: Emulator | None = None) -> tuple[Stars, Recorded]:
+    """Simulate n spectra with an emulator, the shipped one if none is given."""
+    parts = list(simulate_rows(emulator or read_emulator(), wanted, seed, 0, n))
     stars = Stars(*(np.concatenate([getattr(s, name) for s, _ in parts]) for name in vars(parts[0][0])))
     return stars, Recorded(*(np.concatenate([getattr(r, name) for _, r in parts]) for name in vars(parts[0][1])))
 
@@ -68,8 +68,8 @@ def simulated(wanted: Survey, n: int, seed: int = SEED) -> tuple[Stars, Recorded
 def simulated_case(
     fitter: Fitter, snr: float, n: int, damage: Damage | None = None, *, model_error: bool = True
 ) -> Case:
-    """Simulate spectra of one S/N and read them."""
-    stars, recorded = simulated(survey(snr, damage, model_error=model_error), n)
+    """Simulate spectra of one S/N with the emulator of a fitter and read them."""
+    stars, recorded = simulated(survey(snr, damage, model_error=model_error), n, emulator=fitter.emulator)
     return Case(stars, recorded, prediction.predict(fitter, recorded.flux, recorded.ivar, threads=THREADS))
 
 

@@ -66,9 +66,9 @@ class Emulator:
         Effective temperatures in K at which the error is known.
     error_variance : Tensor, shape (t, pixels of REST)
         Mean square error of emulated spectra.
-    inflation : Tensor, shape (2, 19)
+    inflation : Tensor, shape (3, t, 19)
         By which factor the variance that these errors cause in labels and radial velocity exceeds that of errors which
-        are independent from pixel to pixel: of stars below and above ``TIO_T_EFF_K``.
+        are independent from pixel to pixel, at the same temperatures: with both arms, the blue and the red one alone.
     low, high : Tensor, shape (18,)
         The box of labels that the training set fills.
     residual_basis : Tensor, shape (m, pixels of REST)
@@ -190,7 +190,7 @@ class Emulator:
         """Make an emulator of the arrays that `arrays` gave."""
         tensors = {name: torch.from_numpy(np.array(values, dtype=np.float32)) for name, values in arrays.items()}
         n_layers = sum(name.startswith("weight-") for name in arrays)
-        tensors = no_calibration(len(tensors["mean"])) | tensors
+        tensors = no_calibration(len(tensors["mean"]), len(tensors["error_t_eff"])) | tensors
         return cls(
             weights=tuple(tensors[f"weight-{i}"] for i in range(n_layers)),
             biases=tuple(tensors[f"bias-{i}"] for i in range(n_layers)),
@@ -207,10 +207,10 @@ def rest_slices() -> tuple[slice, slice]:
     return slice(0, REST[0].size), slice(REST[0].size, REST[0].size + REST[1].size)
 
 
-def no_calibration(n_pixels: int) -> dict[str, Tensor]:
+def no_calibration(n_pixels: int, n_temperatures: int) -> dict[str, Tensor]:
     """Return the fields of an emulator whose errors are independent from pixel to pixel."""
     return {
-        "inflation": torch.ones(2, N_INPUTS + 1),
+        "inflation": torch.ones(3, n_temperatures, N_INPUTS + 1),
         "residual_basis": torch.zeros(0, n_pixels),
         "residuals": torch.zeros(0, 0),
         "residual_stars": torch.zeros(0, 4),

@@ -188,7 +188,7 @@ def _kept_network(path: Path) -> tuple[Emulator, dict[str, object]]:
     record = described.get("network", described)
     kept = ("settings", "seed", "grid_content_sha256", "spectra", "last_index")
     emulator = read_emulator(path)
-    uncalibrated = replace(emulator, **no_calibration(len(emulator.mean)))
+    uncalibrated = replace(emulator, **no_calibration(len(emulator.mean), len(emulator.error_t_eff)))
     return uncalibrated, {name: record[name] for name in kept if name in record}
 
 

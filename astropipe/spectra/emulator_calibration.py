@@ -17,6 +17,7 @@ from astropipe.runtime.seeds import stream
 from astropipe.spectra.emulator import N_INPUTS, TIO_T_EFF_K, Emulator
 from astropipe.spectra.fitting import RV, Fitter
 from astropipe.spectra.pairs import pair
+from astropipe.spectra.pixels import arm_slices
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer
 from astropipe.spectra.simulation import Stars, Survey, broadening_variance, draw_stars
@@ -27,7 +28,9 @@ _SNR = 100.0
 _BATCH = 64
 # Shares of stars, within how many standard errors they should lie, and what each counts: errors have longer tails than
 # a Gaussian, so that no factor serves both.
-_QUANTILES = ((0.6827, 1.0, 0.75), (0.9545, 2.0, 0.25))
+_QUANTILES = ((0.6827, 1.0, 0.5), (0.9545, 2.0, 0.5))
+# Stars count for a temperature as a Gaussian of this width says; at least so many, in effect.
+_NEAR_K = 300.0
 _LEAST_STARS = 20
 
 
@@ -80,36 +83,58 @@ def measure_inflation(
 
     Returns
     -------
-    Tensor, shape (2, 19)
+    Tensor, shape (3, t, 19)
         See `Emulator.inflation`. At least 1, and 1 where there are too few stars.
     """
     fitter, view = Fitter(emulator, start, excess_coherence=1.0), GivenSpectra(emulator, spectra)
     stars = replace(draw_stars(Survey(), stream(seed, "spectra.train.inflation"), len(labels)), labels=labels)
+    arms = arm_slices()
+    return torch.stack(
+        [
+            _widths(emulator, labels[:, 0], _ratios(fitter, view, stars, missing))
+            for missing in (None, arms["red"], arms["blue"])
+        ]
+    )
+
+
+def _ratios(fitter: Fitter, view: GivenSpectra, stars: Stars, missing: slice | None) -> NDArray[np.float64]:
+    """Return errors of labels and velocity over those that independent errors of pixels would cause, shape (n, 19)."""
     ratios = []
     with torch.no_grad():
-        for first in range(0, len(labels), _BATCH):
-            rows = np.arange(first, min(first + _BATCH, len(labels)))
+        for first in range(0, len(stars), _BATCH):
+            rows = np.arange(first, min(first + _BATCH, len(stars)))
+            labels = torch.from_numpy(stars.labels[rows]).float()
             flux, valid = view.clean_spectra(stars.rows(slice(first, first + _BATCH)), rows)
-            fit = fitter(pair(flux, np.where(valid, _SNR**2, 0.0)))
-            truth = np.column_stack([labels[rows], stars.rv_km_s[rows]])
+            ivar = np.where(valid, _SNR**2, 0.0)
+            if missing is not None:
+                ivar[:, missing] = 0.0
+            fit = fitter(pair(flux, ivar))
+            truth = np.column_stack([stars.labels[rows], stars.rv_km_s[rows]])
             # What the prior alone does to a fit without noise is no error of the emulator.
-            pull = prior_term(torch.from_numpy(labels[rows]).float()).gradient[:, :, None]
+            pull = prior_term(labels).gradient[:, :, None]
             drawn_in = (fit.covariance[:, : RV + 1, :N_INPUTS] @ pull)[:, :, 0]
             off = (fit.parameters[:, : RV + 1] - drawn_in).double().numpy() - truth
             # What is known of a star in the calibration is not known of others.
-            stellar = torch.from_numpy(labels[rows, :3]).float()
+            stellar, emulator = labels[:, :3], fitter.emulator
             known = emulator.error_factor(stellar) / emulator.error_factor(stellar, others=True)
             variance = fit.from_misfit[:, : RV + 1] / known[:, None]
             ratios.append(off / np.sqrt(variance.double().numpy()))
-    ratio = np.abs(np.concatenate(ratios))
-    warm = labels[:, 0] >= TIO_T_EFF_K
-    inflation = np.ones((2, N_INPUTS + 1))
-    for i, side in enumerate((~warm, warm)):
-        if side.sum() >= _LEAST_STARS:
-            width = sum(
-                weight * np.quantile(ratio[side], share, axis=0) / sigmas for share, sigmas, weight in _QUANTILES
-            )
-            inflation[i] = np.maximum(width**2, 1.0)
+    return np.abs(np.concatenate(ratios))
+
+
+def _widths(emulator: Emulator, t_eff_k: NDArray[np.float64], ratio: NDArray[np.float64]) -> Tensor:
+    """Return the squared width of ratios about each of the emulator's temperatures, shape (t, 19)."""
+    inflation = np.ones((len(emulator.error_t_eff), ratio.shape[1]))
+    for i, centre in enumerate(emulator.error_t_eff.tolist()):
+        same = (t_eff_k >= TIO_T_EFF_K) == (centre >= TIO_T_EFF_K)
+        weight = np.exp(-0.5 * ((t_eff_k - centre) / _NEAR_K) ** 2) * same
+        if weight.sum() ** 2 < _LEAST_STARS * (weight**2).sum():
+            continue
+        width = sum(
+            counts * np.quantile(ratio, share, axis=0, weights=weight, method="inverted_cdf") / sigmas
+            for share, sigmas, counts in _QUANTILES
+        )
+        inflation[i] = np.maximum(width**2, 1.0)
     return torch.from_numpy(inflation).float()
 
 

@@ -222,7 +222,7 @@ def teach(
         error_variance=torch.zeros(len(_ERROR_T_EFF_K), len(teacher.mean)),
         low=torch.from_numpy(labels.min(0)).float(),
         high=torch.from_numpy(labels.max(0)).float(),
-        **no_calibration(len(teacher.mean)),
+        **no_calibration(len(teacher.mean), len(_ERROR_T_EFF_K)),
     )
     inputs, wanted = blank.inputs(stars.float()), (target / spread).float()
     # Between equal errors of all components, and errors in proportion to their spread.

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from astropipe.spectra.emulator import N_INPUTS, REST, TIO_T_EFF_K, Emulator, read_emulator, rest_slices
+from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, read_emulator, rest_slices
 from astropipe.spectra.linear import Linear
 from astropipe.spectra.medium import MediumTest
 from astropipe.spectra.misfit import excess_error, excess_variance, with_variance
@@ -28,6 +29,7 @@ from astropipe.spectra.pixels import OBSERVED, PIXEL_KM_S, SPEED_OF_LIGHT_KM_S, 
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
 from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum, vertex
+from astropipe.spectra.sky import mean_square_residual
 from astropipe.spectra.start import Start, StartNetwork, read_start
 from astropipe.spectra.telluric import mean_square_depth
 
@@ -185,8 +187,7 @@ class Fitter:
         middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
         self._log_wavelength = torch.from_numpy(middle).float()
         self._error_on_pairs = _error_on_pairs(emulator)
-        self._telluric = torch.zeros(sum(SIZES))
-        self._telluric[SIZES[0] :] = torch.from_numpy(mean_square_depth().reshape(-1, 2).mean(1)).float()
+        self._telluric, self._sky = (_on_pairs(red) for red in (mean_square_depth(), mean_square_residual()))
         self._medium = MediumTest()
         terms = self.search.terms
         self._products = (terms[:, None] * terms).flatten(0, 1).T.contiguous()
@@ -371,7 +372,9 @@ class Fitter:
         of_emulator, of_excess = ((weights**2 * part).sum(1, keepdim=True) for part in (error, excesses))
         share = of_emulator / (of_emulator + of_excess).clamp_min(1e-30)
         factor = torch.ones(len(due), N_PHYSICAL)
-        factor[:, : RV + 1] = self.emulator.inflation[(t_eff >= TIO_T_EFF_K).long()]
+        blue, red = (part.any(1) for part in weights.split(SIZES, dim=1))
+        for seen, table in zip((blue & red, blue & ~red, red & ~blue), self.emulator.inflation, strict=True):
+            factor[seen, : RV + 1] = self.emulator.interpolate_error(t_eff[seen], table)
         more = (share * factor + (1.0 - share) * self.excess_coherence - 1.0).clamp_min(0.0).sqrt()
         known = inverse[:, :N_PHYSICAL, :N_PHYSICAL]
         covariance = known + more[:, :, None] * due * more[:, None]
@@ -440,8 +443,8 @@ class Fitter:
         """Error variance of the emulator on pairs; features of 5 Angstrom matter, shifts by a velocity do not."""
         stellar = parameters[:, :3]
         error = self.emulator.interpolate_error(stellar[:, 0], self._error_on_pairs)
-        # Lines of telluric oxygen are not in the model: they count as an error of known size.
-        return error * self.emulator.error_factor(stellar)[:, None] + self._telluric
+        # Lines of telluric oxygen and of the night sky are not in the model: they count as errors of known size.
+        return error * self.emulator.error_factor(stellar)[:, None] + self._telluric + self._sky
 
     def _prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         term = prior_term(parameters[:, :N_INPUTS])
@@ -490,6 +493,11 @@ def _scale(pairs: Pairs) -> Tensor:
         level = torch.where(used > 0, torch.where(mean > spread, mean, spread), torch.ones_like(mean))
         scales.append(level[:, None].expand_as(flux))
     return torch.cat(scales, dim=1)
+
+
+def _on_pairs(red: NDArray[np.float64]) -> Tensor:
+    """Return values on the pixels of the red arm as means of pairs, and none in the blue arm."""
+    return torch.cat([torch.zeros(SIZES[0]), torch.from_numpy(red.reshape(-1, 2).mean(1)).float()])
 
 
 def _error_on_pairs(emulator: Emulator) -> Tensor:

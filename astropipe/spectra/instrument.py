@@ -13,25 +13,11 @@ from numpy.typing import NDArray
 from scipy.constants import c, h, k
 
 from astropipe.spectra.pixels import N_PIXELS, OBSERVED, arm_slices, wavelengths_a
+from astropipe.spectra.sky import RESIDUAL, residual_at
 from astropipe.spectra.telluric import EARTH_KM_S, depth_at
-from astropipe.spectra.wavelengths import air_to_vacuum
 
 Floats = NDArray[np.floating]
 
-# Night-sky lines in the red arm: wavelength in air in Angstrom (Osterbrock et al. 1996, PASP 108, 277), strength
-# relative
-# to [O I] 6300. The ratio of the [O I] pair is that of its transition probabilities; the OH lines vary from hour to
-# hour, and a tenth is their order of magnitude at this resolving power.
-SKY_LINES_AIR_A = (
-    (6300.304, 1.0),
-    (6363.780, 0.33),
-    *(
-        (wavelength, 0.1)
-        for wavelength in (6287.434, 6329.840, 6465.901, 6498.729, 6533.044, 6553.617, 6577.285, 6604.135, 6863.955)
-    ),
-)
-_SKY_RESOLUTION = 7_500.0
-_FWHM_PER_SIGMA = 2.3548
 # Legendre polynomials 1 to this shape the response of an arm.
 _TILT_ORDER = 4
 _ANGSTROM_PER_PIXEL = 0.13
@@ -105,20 +91,19 @@ def observe(
     rng : Generator
         Source of randomness.
     telluric_shift_km_s : float
-        What the lines of the Earth's atmosphere are shifted by beyond the velocity of the Earth.
+        What lines of the Earth's atmosphere, dark and bright, are shifted by beyond the velocity of the Earth.
     """
     n = len(spectra)
     tilt = rng.normal(0.0, damage.tilt, (n, len(OBSERVED), _TILT_ORDER))
     flux = (spectra * continuum(t_eff_k, tilt)).astype(np.float32)
-    _absorb(flux, damage.air_mass, telluric_shift_km_s, rng)
+    earth = telluric_shift_km_s + rng.uniform(-EARTH_KM_S, EARTH_KM_S, n)
+    _absorb(flux, damage.air_mass, earth, rng)
     variance = np.empty_like(flux)
     for i, place in enumerate(arm_slices().values()):
         variance[:, place] = noise_variance(flux[:, place], snr[:, i], rng.uniform(0.1, 0.6, n))
     sigma = np.sqrt(variance)
     flux += sigma * rng.standard_normal(flux.shape, dtype=np.float32)
-    red = arm_slices()["red"]
-    residual = rng.normal(0.0, damage.sky_residual / 20.0, (n, 1))
-    flux[:, red] += (residual * sky_profile()[red]).astype(np.float32)
+    _add_sky(flux, rng.normal(0.0, damage.sky_residual * RESIDUAL, n), earth)
     _add_cosmic_rays(flux, damage.cosmic_ray_rate, rng)
     mask = ~valid | (rng.random(flux.shape, dtype=np.float32) < rng.uniform(0.0, damage.masked_fraction, (n, 1)))
     _add_gaps(mask, damage, rng)
@@ -182,26 +167,23 @@ def noise_variance(flux: Floats, snr: Floats, background: Floats) -> Floats:
     return np.asarray(relative * (signal / np.asarray(snr, dtype=np.float32)[:, None]) ** 2)
 
 
-@lru_cache(maxsize=1)
-def sky_profile() -> Floats:
-    """Strength of the night-sky lines at resolving power 7500, shape (N_PIXELS,), 1 at [O I] 6300."""
-    log_wavelength = np.log(wavelengths_a())
-    sigma = 1.0 / _SKY_RESOLUTION / _FWHM_PER_SIGMA
-    profile = np.zeros(N_PIXELS)
-    for air_a, strength in SKY_LINES_AIR_A:
-        vacuum_a = float(air_to_vacuum(air_a))
-        profile += strength * np.exp(-0.5 * ((log_wavelength - np.log(vacuum_a)) / sigma) ** 2)
-    return profile
-
-
-def _absorb(flux: Floats, air_mass: tuple[float, float], shift_km_s: float, rng: np.random.Generator) -> None:
-    """Let telluric oxygen absorb, at the velocity of the Earth of a random day."""
+def _absorb(flux: Floats, air_mass: tuple[float, float], earth_km_s: Floats, rng: np.random.Generator) -> None:
+    """Let telluric oxygen absorb, at the velocity of the Earth of each day."""
     if air_mass[1] == 0.0:
         return
     red = arm_slices()["red"]
     for row, path in enumerate(rng.uniform(*air_mass, len(flux))):
-        depth = depth_at(shift_km_s + rng.uniform(-EARTH_KM_S, EARTH_KM_S), air_mass=round(path, 1))
+        depth = depth_at(earth_km_s[row], air_mass=round(path, 1))
         flux[row, red] *= (1.0 - depth).astype(np.float32)
+
+
+def _add_sky(flux: Floats, sizes: Floats, earth_km_s: Floats) -> None:
+    """Add what is left of the lines of the night sky, at the velocity of the Earth of each day."""
+    if not sizes.any():
+        return
+    red = arm_slices()["red"]
+    for row, size in enumerate(sizes):
+        flux[row, red] += (size * residual_at(earth_km_s[row])).astype(np.float32)
 
 
 def _add_cosmic_rays(flux: Floats, rate: float, rng: np.random.Generator) -> None:

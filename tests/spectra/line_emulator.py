@@ -48,7 +48,7 @@ def line_emulator(seed: int = 0, hidden: int = 8) -> Emulator:
         error_variance=torch.full((3, len(mean)), 1e-6),
         low=torch.tensor([3800.0, 0.5, -2.0, *[-3.0] * 14, 0.4]),
         high=torch.tensor([7000.0, 5.0, 0.5, *[1.5] * 14, 3.0]),
-        **no_calibration(len(mean)),
+        **no_calibration(len(mean), 3),
     )
 
 

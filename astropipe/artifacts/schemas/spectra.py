@@ -79,7 +79,7 @@ SCHEMAS = (
         ),
         rows="spectrum",
     ),
-    trained_model("spectrum-emulator", "1.0", "Trained network from stellar labels to spectra"),
+    trained_model("spectrum-emulator", "2.0", "Trained network from stellar labels to spectra"),
     trained_model("spectral-network", "1.0", "Trained network from spectra to stellar labels"),
     Schema(
         "stellar-catalog",
