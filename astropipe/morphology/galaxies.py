@@ -37,12 +37,15 @@ class Block:
         Messages of what could not be read.
     done : tuple of int
         Number of inputs, and of galaxies of the next one, that are behind after this block.
+    wanted : slice
+        The galaxies that were asked for; others are there because they are worked on together with these.
     """
 
     stamps: Stamps
     files: list[str] | None
     faults: list[str]
     done: tuple[int, int]
+    wanted: slice
 
 
 class Galaxies:
@@ -93,14 +96,14 @@ class Galaxies:
         if not self.artifacts:
             rows = self._chunk.rows(len(self._pictures)) if self._chunk.count > 1 else None
             for batch in batches(self._pictures, self._options, rows=rows, start=start):
-                yield Block(batch.stamps, batch.files, batch.faults, batch.done)
+                yield Block(batch.stamps, batch.files, batch.faults, batch.done, slice(0, len(batch.stamps)))
             return
         index, skip = start
         for number, path in enumerate(self.artifacts[index:], start=index):
             behind = skip if number == index else 0
-            for stamps, files in stamp_blocks(path, self._rows, behind):
-                behind += len(stamps)
-                yield Block(stamps, files, [], (number, behind))
+            for stamps, files, wanted in stamp_blocks(path, self._rows, behind):
+                behind += wanted.stop - wanted.start
+                yield Block(stamps, files, [], (number, behind), wanted)
 
 
 def cut_options(config: CutConfig) -> CutOptions:
