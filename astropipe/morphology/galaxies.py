@@ -17,10 +17,8 @@ from astropipe.morphology.sources import batches
 from astropipe.morphology.stamp_artifact import count_stamps, stamp_blocks
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.errors import UsageError
-from astropipe.runtime.run import Chunk
+from astropipe.runtime.run import WHOLE, Chunk
 from astropipe.runtime.shipped import picture_file
-
-_ALL = Chunk()
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Galaxies:
     cut : CutConfig
         How galaxies are cut out of pictures.
     chunk : Chunk
-        Part of the rows of the one artifact or mosaic, or of the files.
+        Part of the rows of the one artifact, of the catalog of the one mosaic, or of the files.
 
     Raises
     ------
@@ -69,7 +67,7 @@ class Galaxies:
         If an input does not exist.
     """
 
-    def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = _ALL) -> None:
+    def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = WHOLE) -> None:
         inputs = [picture_file(str(path)) for path in inputs]
         self.artifacts = [path for path in inputs if path.is_file() and h5py.is_hdf5(path)]
         if self.artifacts and len(self.artifacts) < len(inputs):
@@ -94,8 +92,7 @@ class Galaxies:
     def blocks(self, start: tuple[int, int] = (0, 0)) -> Iterator[Block]:
         """Read the galaxies; `start` is where to go on, as `Block.done` said."""
         if not self.artifacts:
-            rows = self._chunk.rows(len(self._pictures)) if self._chunk.count > 1 else None
-            for batch in batches(self._pictures, self._options, rows=rows, start=start):
+            for batch in batches(self._pictures, self._options, chunk=self._chunk, start=start):
                 yield Block(batch.stamps, batch.files, batch.faults, batch.done, slice(0, len(batch.stamps)))
             return
         index, skip = start

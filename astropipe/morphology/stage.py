@@ -106,7 +106,7 @@ def cut(inputs: Sequence[Path], output: Path, config: CutConfig, run: Run) -> st
     config : CutConfig
         How galaxies are found and cut out.
     run : Run
-        Gives the chunk: a part of the files, or of the galaxies of the one mosaic.
+        Gives the chunk: a part of the files, or of the catalog of the one mosaic.
 
     Returns
     -------
