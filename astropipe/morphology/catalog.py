@@ -54,13 +54,21 @@ class FeatureRows:
     def __len__(self) -> int:
         return sum(len(part["id"]) for part in self._columns)
 
-    def add(self, stamps: Stamps, files: Sequence[str] | None, described: Described, done: tuple[int, int]) -> None:
-        """Append galaxies; `done` is where they end in the inputs."""
+    def add(
+        self,
+        stamps: Stamps,
+        files: Sequence[str] | None,
+        described: Described,
+        done: tuple[int, int],
+        wanted: slice = slice(None),
+    ) -> None:
+        """Append galaxies, of which those that are wanted; `done` is where these end in the inputs."""
         known = known_columns(stamps, files)
         columns = {name: known[name] for name in ("id", *KNOWN) if name in known}
-        self._columns.append(columns | {"flags": described.flags} | described.measures.values)
+        columns |= {"flags": described.flags} | described.measures.values
+        self._columns.append({name: values[wanted] for name, values in columns.items()})
         for name in self._names:
-            self._arrays.setdefault(name, []).append(getattr(described.encoded, name))
+            self._arrays.setdefault(name, []).append(getattr(described.encoded, name)[wanted])
         self.done = done
 
     def table(self) -> QTable:

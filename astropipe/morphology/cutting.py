@@ -41,6 +41,7 @@ class Cut:
     x: float = math.nan
     y: float = math.nan
     known: dict[str, float] = field(default_factory=dict)
+    """``ra``, ``dec``, and what a catalog gives, NaN where it has no value."""
 
 
 def cut(place: Field, label: int, x: float, y: float, options: CutOptions) -> Cut:
@@ -143,7 +144,7 @@ def stamps_of(
     """Put galaxies together; pixel scales are those of the pictures."""
     factors = np.array([each.factor for each in cuts])
     columns = {name: np.array([getattr(each, name) for each in cuts]) for name in ("x", "y")}
-    for name in ("ra", "dec", "mag"):
+    for name in dict.fromkeys(("ra", "dec", "mag", *(name for each in cuts for name in each.known))):
         columns[name] = np.array([each.known.get(name, math.nan) for each in cuts])
     return Stamps(
         ids=list(ids),

@@ -17,7 +17,7 @@ from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
 from astropipe.morphology.measure_columns import Measures, join_measures
 from astropipe.morphology.measures import measure
 from astropipe.morphology.rendering.galaxies import TRUTH
-from astropipe.morphology.stamps import Stamps
+from astropipe.morphology.stamps import BATCH, Stamps
 from astropipe.runtime.errors import InputError
 from astropipe.runtime.shipped import weights_file
 
@@ -31,7 +31,6 @@ _LEAST_R50_PX = 2.5
 # A stretch for display lifts the faint outer parts, and with them the radius that holds half of the light: by so much,
 # in the median of rendered galaxies, where it is that of `astropipe.morphology.standard.stretched`.
 STRETCHED_RADIUS = 1.3
-_TOGETHER = 64
 _OF_OTHERS = ("efficientnet-lite0", "harmonics")
 
 EncodeStamps = Callable[[Stamps, View], Encoded]
@@ -76,8 +75,8 @@ def describe(
     threads : int
         Parts of the stamps that are worked on at a time; never changes a result.
     """
-    if len(stamps) > _TOGETHER:
-        places = [slice(start, start + _TOGETHER) for start in range(0, len(stamps), _TOGETHER)]
+    if len(stamps) > BATCH:
+        places = [slice(start, start + BATCH) for start in range(0, len(stamps), BATCH)]
         with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
             parts = list(pool.map(lambda place: describe(stamps.rows(place), encode_stamps, measure_stamps), places))
         return joined(parts)

@@ -19,12 +19,10 @@ from astropipe.morphology.polar import fourier_features
 from astropipe.morphology.profiles import ring_profiles
 from astropipe.morphology.reader import Reader
 from astropipe.morphology.rendering.galaxies import TRUTH
-from astropipe.morphology.stamps import Stamps
+from astropipe.morphology.stamps import BATCH, Stamps
 from astropipe.morphology.standard import filled, network_input
 
 Precision = Literal["float32", "bfloat16"]
-BATCH = 64
-"""Stamps that go through the network together."""
 # Turns by quarters, exact on the grid of pixels, over which features are averaged: a galaxy that is turned by a quarter
 # has the same. That the network was trained on turned and mirrored galaxies does the rest.
 _QUARTERS = (0, 1, 2, 3)

@@ -92,7 +92,7 @@ def read_thumbnails(
     images = np.zeros((len(rows), SIZE, SIZE), dtype=np.uint8)
     start = 0
     for path in paths:
-        for stamps, _ in stamp_blocks(path):
+        for stamps, _, _ in stamp_blocks(path):
             here = np.flatnonzero((rows >= start) & (rows < start + len(stamps)))
             if len(here):
                 images[here] = thumbnails(stamps.rows(rows[here] - start))

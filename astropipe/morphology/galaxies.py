@@ -17,10 +17,8 @@ from astropipe.morphology.sources import batches
 from astropipe.morphology.stamp_artifact import count_stamps, stamp_blocks
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.errors import UsageError
-from astropipe.runtime.run import Chunk
+from astropipe.runtime.run import WHOLE, Chunk
 from astropipe.runtime.shipped import picture_file
-
-_ALL = Chunk()
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,15 @@ class Block:
         Messages of what could not be read.
     done : tuple of int
         Number of inputs, and of galaxies of the next one, that are behind after this block.
+    wanted : slice
+        The galaxies that were asked for; others are there because they are worked on together with these.
     """
 
     stamps: Stamps
     files: list[str] | None
     faults: list[str]
     done: tuple[int, int]
+    wanted: slice
 
 
 class Galaxies:
@@ -56,7 +57,7 @@ class Galaxies:
     cut : CutConfig
         How galaxies are cut out of pictures.
     chunk : Chunk
-        Part of the rows of the one artifact or mosaic, or of the files.
+        Part of the rows of the one artifact, of the catalog of the one mosaic, or of the files.
 
     Raises
     ------
@@ -66,7 +67,7 @@ class Galaxies:
         If an input does not exist.
     """
 
-    def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = _ALL) -> None:
+    def __init__(self, inputs: Sequence[Path], cut: CutConfig, chunk: Chunk = WHOLE) -> None:
         inputs = [picture_file(str(path)) for path in inputs]
         self.artifacts = [path for path in inputs if path.is_file() and h5py.is_hdf5(path)]
         if self.artifacts and len(self.artifacts) < len(inputs):
@@ -91,16 +92,15 @@ class Galaxies:
     def blocks(self, start: tuple[int, int] = (0, 0)) -> Iterator[Block]:
         """Read the galaxies; `start` is where to go on, as `Block.done` said."""
         if not self.artifacts:
-            rows = self._chunk.rows(len(self._pictures)) if self._chunk.count > 1 else None
-            for batch in batches(self._pictures, self._options, rows=rows, start=start):
-                yield Block(batch.stamps, batch.files, batch.faults, batch.done)
+            for batch in batches(self._pictures, self._options, chunk=self._chunk, start=start):
+                yield Block(batch.stamps, batch.files, batch.faults, batch.done, slice(0, len(batch.stamps)))
             return
         index, skip = start
         for number, path in enumerate(self.artifacts[index:], start=index):
             behind = skip if number == index else 0
-            for stamps, files in stamp_blocks(path, self._rows, behind):
-                behind += len(stamps)
-                yield Block(stamps, files, [], (number, behind))
+            for stamps, files, wanted in stamp_blocks(path, self._rows, behind):
+                behind += wanted.stop - wanted.start
+                yield Block(stamps, files, [], (number, behind), wanted)
 
 
 def cut_options(config: CutConfig) -> CutOptions:

@@ -145,9 +145,9 @@ def _moved(found: Cut, tile: Tile) -> Cut:
 
 
 def _with_catalog(found: Cut, positions: Positions, row: int) -> Cut:
-    """Add what the catalog gives: its magnitude, and its coordinates where it has them."""
-    given = {name: float(getattr(positions, name)[row]) for name in ("ra", "dec", "mag")}
-    known = found.known | {name: value for name, value in given.items() if math.isfinite(value)}
+    """Add what the catalog gives; of what it does not know, that there is such a column."""
+    given = {name: float(values[row]) for name, values in positions.known.items()}
+    known = given | found.known | {name: value for name, value in given.items() if math.isfinite(value)}
     if found.flags & int(GalaxyFlag.OUTSIDE | GalaxyFlag.EMPTY):
         return replace(found, known=known, x=float(positions.x[row]), y=float(positions.y[row]))
     return replace(found, known=known)

@@ -1,4 +1,4 @@
-"""Catalogs of positions on a picture, from any table that astropy reads."""
+"""Catalogs of galaxies on a picture, from any table that astropy reads: positions, and what else is known of each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -30,7 +31,31 @@ _ALIASES = {
     "ra": ("ra", "ra_deg", "raj2000", "_raj2000", "alpha_j2000", "alphawin_j2000", "alpha", "ra_icrs"),
     "dec": ("dec", "dec_deg", "dej2000", "_dej2000", "dej2000", "delta_j2000", "deltawin_j2000", "delta", "de_icrs"),
     "mag": ("mag", "mag_auto", "mag_best", "mag_iso", "magnitude"),
+    # No short names: z is a magnitude as often.
+    **{name: (name,) for name in ("redshift", "age", "age_err")},
 }
+
+
+class _Quantity(NamedTuple):
+    """In which unit a column counts, also where the catalog names none, what it is in words, and its limits."""
+
+    unit: u.UnitBase
+    kind: str
+    remedy: str
+    limits: tuple[float, float] | None = None
+
+
+_ANGLE = _Quantity(u.deg, "angle", "give degrees")
+# What lies beyond the limits stands for an unknown value, or is in another unit.
+_AGE = _Quantity(u.Gyr, "time", "give Gyr", (0.0, 100.0))
+_QUANTITIES = {
+    "ra": _ANGLE,
+    "dec": _ANGLE,
+    "redshift": _Quantity(u.dimensionless_unscaled, "redshift", "redshifts have none", (-1.0, 1000.0)),
+    "age": _AGE,
+    "age_err": _AGE,
+}
+_KNOWN = ("ra", "dec", "mag", "redshift", "age", "age_err")
 
 
 @dataclass(frozen=True)
@@ -43,10 +68,9 @@ class Positions:
         Names, each once.
     x, y : ndarray, shape (n,)
         Pixel coordinates from 0 at the centre of the first pixel; NaN where there is no position.
-    ra, dec : ndarray, shape (n,)
-        As the catalog gives them, in degrees; NaN where it does not.
-    mag : ndarray, shape (n,)
-        Likewise.
+    known : dict of str to ndarray, shape (n,)
+        What the catalog gives of ``ra`` and ``dec`` in degrees, ``mag``, ``redshift``, ``age`` and ``age_err`` in Gyr;
+        NaN where a row has no value.
     faults : list of str
         What had to be changed.
     """
@@ -54,9 +78,7 @@ class Positions:
     ids: list[str]
     x: Array
     y: Array
-    ra: Array
-    dec: Array
-    mag: Array
+    known: dict[str, Array]
     faults: list[str]
 
     def __len__(self) -> int:
@@ -71,7 +93,7 @@ def read_positions(path: Path, wcs: WCS | None, options: CutOptions) -> Position
     path : Path
         CSV, ECSV, VOTable, FITS or ASCII table (SExtractor's too). Columns are found by their usual names: id (IDENT,
         NUMBER, OBJID), x and y (X_IMAGE), ra and dec (ALPHA_J2000, degrees unless the unit says otherwise), mag
-        (MAG_AUTO).
+        (MAG_AUTO), redshift, age and age_err (Gyr unless the unit says otherwise).
     wcs : WCS or None
         Of the picture.
     options : CutOptions
@@ -80,17 +102,17 @@ def read_positions(path: Path, wcs: WCS | None, options: CutOptions) -> Position
     Raises
     ------
     InputError
-        If the table cannot be read, is empty or has no positions that the picture knows.
+        If the table cannot be read, is empty, has no positions that the picture knows, a column in a unit of something
+        else, or a redshift or age that cannot be one.
     """
     table = _read(path)
     n = len(table)
     if n == 0:
         raise InputError(f"{path}: the catalog has no row; give at least one position")
-    ra, dec, mag = (
-        _degrees(table, what, path) if what != "mag" else _numbers(table, what, path) for what in ("ra", "dec", "mag")
-    )
+    found = {what: _column(table, what, path) for what in _KNOWN}
+    known = {what: values for what, values in found.items() if values is not None}
     x, y = _pixels(table, path, options.first_pixel)
-    has_pixels, has_sky = (first is not None and second is not None for first, second in ((x, y), (ra, dec)))
+    has_pixels, has_sky = x is not None and y is not None, "ra" in known and "dec" in known
     if not (options.positions == "sky" or has_pixels):
         x = y = None
     if options.positions == "sky" or (options.positions == "auto" and not has_pixels):
@@ -98,7 +120,7 @@ def read_positions(path: Path, wcs: WCS | None, options: CutOptions) -> Position
             raise InputError(f"{path}: no x and y, nor ra and dec, among {', '.join(table.colnames)}; name columns so")
         if wcs is None:
             raise InputError(f"{path}: gives ra and dec, but its picture has no celestial coordinates; give x and y")
-        x, y = _to_pixels(wcs, ra, dec)  # type: ignore[arg-type]
+        x, y = _to_pixels(wcs, known["ra"], known["dec"])
     elif not has_pixels:
         raise InputError(f"{path}: no x and y among {', '.join(table.colnames)}; name the columns so")
     name = _find(table.colnames, _ALIASES["id"])
@@ -108,8 +130,8 @@ def read_positions(path: Path, wcs: WCS | None, options: CutOptions) -> Position
     if ids != given:
         first = next(new for new, old in zip(ids, given, strict=True) if new != old)
         faults.append(f"{path}: column {name} gives the same name to several rows; later ones were renamed as {first}")
-    x, y, ra, dec, mag = (np.full(n, np.nan) if each is None else each for each in (x, y, ra, dec, mag))
-    return Positions(ids, x, y, ra, dec, mag, faults)
+    x, y = (np.full(n, np.nan) if each is None else each for each in (x, y))
+    return Positions(ids, x, y, known, faults)
 
 
 def sky_of(wcs: WCS | None, x: Array, y: Array) -> tuple[Array, Array]:
@@ -166,11 +188,6 @@ def _floats(column: Column, where: str) -> Array:
     return np.asarray(values)
 
 
-def _numbers(table: Table, what: str, path: Path) -> Array | None:
-    name = _find(table.colnames, _ALIASES[what])
-    return None if name is None else _floats(table[name], f"{path}: column {name}")
-
-
 def _pixels(table: Table, path: Path, first_pixel: int) -> tuple[Array | None, Array | None]:
     found: list[Array | None] = []
     for what in ("x", "y"):
@@ -181,17 +198,31 @@ def _pixels(table: Table, path: Path, first_pixel: int) -> tuple[Array | None, A
     return found[0], found[1]
 
 
-def _degrees(table: Table, what: str, path: Path) -> Array | None:
+def _column(table: Table, what: str, path: Path) -> Array | None:
+    """Return a column in its unit, NaN where a row has no value; None if there is no such column."""
     name = _find(table.colnames, _ALIASES[what])
     if name is None:
         return None
-    column = table[name]
-    values = _floats(column, f"{path}: column {name} (sexagesimal values must be converted to degrees)")
-    unit = column.unit if isinstance(column, Column | MaskedColumn) else None
-    try:
-        return values if unit is None else np.asarray((values * u.Unit(unit)).to_value(u.deg))
-    except (u.UnitConversionError, ValueError) as error:
-        raise InputError(f"{path}: column {name} has the unit {unit}, which is no angle; give degrees") from error
+    where, quantity = f"{path}: column {name}", _QUANTITIES.get(what)
+    if quantity is None:
+        return _floats(table[name], where)
+    hint = " (sexagesimal values must be converted to degrees)" if quantity is _ANGLE else ""
+    values = _floats(table[name], where + hint)
+    unit = table[name].unit if isinstance(table[name], Column | MaskedColumn) else None
+    if unit is not None:
+        try:
+            values = np.asarray((values * u.Unit(unit)).to_value(quantity.unit))
+        except (u.UnitConversionError, TypeError, ValueError) as error:
+            raise InputError(f"{where} has the unit {unit}, which is no {quantity.kind}; {quantity.remedy}") from error
+    if quantity.limits is not None:
+        low, high = quantity.limits
+        wrong = np.flatnonzero((values <= low) | (values >= high))
+        if len(wrong):
+            raise InputError(
+                f"{where}: {values[wrong[0]]:g} in row {wrong[0] + 1} does not lie between {low:g} and {high:g}; "
+                f"leave unknown values empty; {quantity.remedy}"
+            )
+    return values
 
 
 def _to_pixels(wcs: WCS, ra: Array, dec: Array) -> tuple[Array, Array]:

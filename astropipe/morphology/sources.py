@@ -31,6 +31,7 @@ from astropipe.morphology.pictures import Picture, open_picture
 from astropipe.morphology.positions import Positions, read_positions, sky_of, unique
 from astropipe.morphology.stamps import Stamps
 from astropipe.runtime.errors import InputError, UsageError
+from astropipe.runtime.run import WHOLE, Chunk
 
 BLOCK = 128
 """Stamps that are cut together."""
@@ -68,7 +69,7 @@ def batches(
     inputs: Sequence[Input],
     options: CutOptions,
     *,
-    rows: slice | None = None,
+    chunk: Chunk = WHOLE,
     start: tuple[int, int] = (0, 0),
 ) -> Iterator[Batch]:
     """Cut stamps in batches of bounded size.
@@ -79,8 +80,8 @@ def batches(
         As `list_inputs` gave them.
     options : CutOptions
         How galaxies are found and cut out.
-    rows : slice, optional
-        Of the inputs or, where there is one input, of its galaxies those that are wanted.
+    chunk : Chunk
+        Part of the inputs or, where there is one mosaic, of the rows of its catalog.
     start : tuple of int
         Where to go on, as `Batch.done` said.
 
@@ -91,13 +92,18 @@ def batches(
 
     Raises
     ------
+    UsageError
+        If the chunk is empty, or of one picture without a catalog.
     InputError
         At the end, if no input could be read.
     """
     names = unique(stem(each.picture) for each in inputs)
     work = list(zip(inputs, names, strict=True))
-    rows = rows or slice(None)
-    work, inner = (work, rows) if len(work) == 1 else (work[rows], slice(None))
+    inner = chunk if len(work) == 1 else WHOLE
+    if inner.count > 1 and inputs[0].catalog is None:
+        raise UsageError(f"{inputs[0].picture}: one picture without a catalog is cut in one piece; leave out --chunk")
+    if len(work) > 1:
+        work = work[_part(chunk, len(work))]
     pending: list[tuple[str, str, Cut, float, float]] = []
     faults: list[str] = []
     readable = start != (0, 0)
@@ -115,7 +121,7 @@ def batches(
                     if pending or faults:
                         yield _batch(pending, faults, options, (index, 0))
                         pending, faults = [], []
-                    prefix = f"{name}-" if positions is None or len(work) > 1 else ""
+                    prefix = f"{name}-" if positions is None or len(inputs) > 1 else ""
                     for batch in _of_mosaic(picture, positions, prefix, options, inner, begin):
                         yield replace(batch, done=(index, batch.done[1]))
                 readable = True
@@ -236,15 +242,14 @@ def _one(
 
 
 def _of_mosaic(
-    picture: Picture, positions: Positions | None, prefix: str, options: CutOptions, rows: slice, skip: int
+    picture: Picture, positions: Positions | None, prefix: str, options: CutOptions, chunk: Chunk, skip: int
 ) -> Iterator[Batch]:
     """Cut the galaxies of one mosaic in batches; `done` counts its galaxies."""
     mosaic = Mosaic(picture, options)
     scale, seeing = picture.pixel_scale_arcsec, picture.psf_fwhm_arcsec
     if positions is None:
         found = (each for tile in mosaic.detected() for each in tile)
-        numbered = islice(enumerate(found, start=1), rows.start or 0, rows.stop)
-        wanted = islice(numbered, skip, None)
+        wanted = islice(enumerate(found, start=1), skip, None)
         behind = skip
         while block := list(islice(wanted, BLOCK)):
             behind += len(block)
@@ -253,17 +258,24 @@ def _of_mosaic(
             ]
             yield _batch(entries, [], options, (0, behind))
         return
-    first, last, _ = rows.indices(len(positions))
+    rows = _part(chunk, len(positions))
     faults = positions.faults
-    for begin in range(first + skip, last, BLOCK):
-        end = min(begin + BLOCK, last)
+    for begin in range(rows.start + skip, rows.stop, BLOCK):
+        end = min(begin + BLOCK, rows.stop)
         cuts = mosaic.catalogued(positions, begin, end)
         names = [f"{prefix}{name}" for name in positions.ids[begin:end]]
         entries = [
             (name, picture.name, _flagged(each, picture), scale, seeing) for name, each in zip(names, cuts, strict=True)
         ]
-        yield _batch(entries, faults, options, (0, end - first))
+        yield _batch(entries, faults, options, (0, end - rows.start))
         faults = []
+
+
+def _part(chunk: Chunk, total: int) -> slice:
+    rows = chunk.rows(total)
+    if chunk.count > 1 and rows.start == rows.stop:
+        raise UsageError(f"chunk {chunk} is empty: ask for fewer chunks")
+    return rows
 
 
 def _flagged(found: Cut, picture: Picture) -> Cut:

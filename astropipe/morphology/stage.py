@@ -106,7 +106,7 @@ def cut(inputs: Sequence[Path], output: Path, config: CutConfig, run: Run) -> st
     config : CutConfig
         How galaxies are found and cut out.
     run : Run
-        Gives the chunk: a part of the files, or of the galaxies of the one mosaic.
+        Gives the chunk: a part of the files, or of the catalog of the one mosaic.
 
     Returns
     -------
@@ -186,7 +186,8 @@ def encode(inputs: Sequence[Path], output: Path, config: EncodeConfig, run: Run)
     config : EncodeConfig
         What describes a galaxy.
     run : Run
-        Gives the chunk, and what to do with a checkpoint.
+        Gives the chunk, and what to do with a checkpoint. Neighbours of a chunk are read too, as the results of
+        galaxies that are worked on together depend on each other in the last digits: the same comes out in one piece.
 
     Returns
     -------
@@ -245,9 +246,10 @@ def _described(
                 block.files,
                 describing.describe(block.stamps, encode_stamps, measure_stamps, threads=run.threads),
                 block.done,
+                block.wanted,
             )
             if thumbnails is not None:
-                thumbnails.add(block.stamps)
+                thumbnails.add(block.stamps.rows(block.wanted))
             reporter.update(len(rows))
             if checkpoint and (stop_requested() or time.monotonic() - saved_at > _SECONDS_BETWEEN_CHECKPOINTS):
                 checkpoint.save(rows.arrays())

@@ -15,10 +15,11 @@ from astropipe.artifacts import open_artifact
 from astropipe.artifacts.reader import reading
 from astropipe.artifacts.rounding import rounded
 from astropipe.artifacts.writer import ArtifactWriter
-from astropipe.morphology.stamps import Stamps
+from astropipe.morphology.stamps import BATCH, Stamps
+from astropipe.runtime.batches import whole_batches
 from astropipe.runtime.errors import ArtifactError
 
-BLOCK = 256
+BLOCK = 4 * BATCH
 """Stamps that are read together."""
 _UNITS = {
     **{"ra": u.deg, "dec": u.deg, "x": u.pix, "y": u.pix, "mag": u.mag, "r_e": u.arcsec, "inclination": u.deg},
@@ -96,8 +97,10 @@ def count_stamps(path: Path) -> int:
         return int(artifact.file["images"].shape[0])
 
 
-def stamp_blocks(path: Path, rows: slice | None = None, skip: int = 0) -> Iterator[tuple[Stamps, list[str] | None]]:
-    """Read stamps in blocks.
+def stamp_blocks(
+    path: Path, rows: slice | None = None, skip: int = 0
+) -> Iterator[tuple[Stamps, list[str] | None, slice]]:
+    """Read stamps in blocks of whole batches.
 
     Parameters
     ----------
@@ -110,8 +113,9 @@ def stamp_blocks(path: Path, rows: slice | None = None, skip: int = 0) -> Iterat
 
     Yields
     ------
-    Stamps, list of str or None
-        The stamps, and the file of each where the artifact says it.
+    Stamps, list of str or None, slice
+        The stamps, the file of each where the artifact says it, and which of them are wanted; others are there because
+        they are worked on together with these.
 
     Raises
     ------
@@ -124,14 +128,13 @@ def stamp_blocks(path: Path, rows: slice | None = None, skip: int = 0) -> Iterat
         if shape[1] != shape[2]:
             raise ArtifactError(f"{path}: its stamps have {shape[1]} x {shape[2]} pixels; they must be square")
         first, last, _ = (rows or slice(None)).indices(shape[0])
-        for begin in range(first + skip, last, BLOCK):
-            place = slice(begin, min(begin + BLOCK, last))
+        for place, wanted in whole_batches(slice(first, last), shape[0], batch=BATCH, block=BLOCK, skip=skip):
             with reading(path, "a block of stamps is"):
                 images = np.asarray(artifact.file["images"][place], dtype=np.float32)
                 masks = np.asarray(artifact.file["masks"][place], dtype=bool)
             part = table[place]
             files = [str(each) for each in part["file"]] if "file" in table.colnames else None
-            yield _stamps(part, images, masks), files
+            yield _stamps(part, images, masks), files, wanted
 
 
 def _stamps(table: QTable, images: NDArray[np.float32], masks: NDArray[np.bool_]) -> Stamps:

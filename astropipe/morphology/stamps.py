@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+BATCH = 64
+"""Stamps that are worked on together. What is read in whole batches, counted from the first row of an artifact, has the
+same results in any part of it (`astropipe.runtime.batches`)."""
+
 
 @dataclass(frozen=True)
 class Stamps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from astropipe.runtime.errors import InputError
 Array = NDArray[np.float64]
 
 _MARKERS = "os^DvP"
+_GAUSSIAN = re.compile(r"omega_m normal\((\S+), (\S+)\)")
 _SHOWN = 300
 
 
@@ -55,7 +57,7 @@ def impurity(artifacts: Sequence[Artifact]) -> Figure:
         own = [one for one in selections if one.analysis == analysis]
         above, below = panels[:, column]
         above.axhspan(-1.0, 1.0, color="0.92", linewidth=0, label="± 1 standard deviation")
-        above.set_title(f"ages: {analysis}", fontsize=10)
+        above.set_title(_titled(analysis), fontsize=10)
         _draw(above, own, "pull")
         _draw(below, own, "offset")
         _draw_theory(below, own)
@@ -68,6 +70,14 @@ def impurity(artifacts: Sequence[Artifact]) -> Figure:
     figure.legend([*named.values()], [*named], loc="outside lower center", ncols=3, fontsize=8)
     figure.suptitle(f"simulated surveys: {max(len(one.pull) for one in selections)}", fontsize=10)
     return figure
+
+
+def _titled(analysis: str) -> str:
+    """Write ``mean, omega_m normal(0.3, 0.01)`` as a title: which ages are taken, and what is known of Ω_m."""
+    statistic, _, priors = analysis.partition(", ")
+    if not priors:
+        return f"{statistic} ages,\n" + r"$\Omega_\mathrm{m}$ free"
+    return f"{statistic} ages,\n" + _GAUSSIAN.sub(r"$\\Omega_\\mathrm{m}$ known: \1 ± \2", priors)
 
 
 def _selections(table: Table) -> list[_Selection]:

@@ -95,7 +95,8 @@ class Checkpoint:
     def _as_hdf5(self, arrays: Mapping[str, NDArray[Any]]) -> bytes:
         # In memory first: HDF5 that meets a full disk takes the process down when it ends.
         buffer = io.BytesIO()
-        with h5py.File(buffer, "w", libver=_FORMAT) as file:
+        # Their order is kept: it may be that of the columns of a catalog.
+        with h5py.File(buffer, "w", libver=_FORMAT, track_order=True) as file:
             # At fixed length: text of variable length lies in a part of the file without checksums.
             file.attrs["key"] = np.bytes_(self.key)
             for name, array in arrays.items():

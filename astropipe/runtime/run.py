@@ -57,6 +57,10 @@ class Chunk:
         return slice(total * (self.index - 1) // self.count, total * self.index // self.count)
 
 
+WHOLE = Chunk()
+"""All rows."""
+
+
 @dataclass(frozen=True)
 class Run:
     """The circumstances of one verb.
@@ -87,7 +91,7 @@ class Run:
     resume: bool = False
     force: bool = False
     quiet: bool = True
-    chunk: Chunk = Chunk()
+    chunk: Chunk = WHOLE
 
     def progress(self, label: str, total: float | None, unit: str) -> NoProgress | PlainProgress | BarProgress:
         """Return the progress reporter of this run, for a ``with`` block."""

@@ -65,7 +65,7 @@ class CatalogRows:
         return sum(len(block) for block in self._blocks.get("flags", []))
 
     def add(self, batch: Batch, rows: Rows) -> None:
-        """Append the results of a batch."""
+        """Append the results of a batch, of which those that are wanted."""
         values = vars(rows) | {
             "id": np.array(batch.ids, dtype=str),
             "file": np.array(batch.files, dtype=str),
@@ -75,7 +75,7 @@ class CatalogRows:
             "flags": _joined_flags(batch.flags, rows.flags),
         }
         for name, block in values.items():
-            self._blocks.setdefault(name, []).append(block)
+            self._blocks.setdefault(name, []).append(block[batch.wanted])
         self.done = batch.done
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +21,8 @@ from astropipe.spectra.prior import stellar_sigma, x_fe_sigma
 
 N_LABELS = len(LABELS)
 BATCH = 64
-"""Spectra that are fitted together: their derivatives stay in the cache of a core."""
+"""Spectra that are fitted together: their derivatives stay in the cache of a core. What is read in whole batches,
+counted from the first row of the input, has the same results in any part of it (`astropipe.runtime.batches`)."""
 MEASURED_INFORMATION = 0.5
 """A label has more from the data than from the prior above this."""
 
@@ -85,15 +88,23 @@ def predict(
     Rows
         Spectra with too few usable pixels have labels that are not a number, and flags.
     """
-    if not len(flux):
-        return nothing(0, 0, flux.shape[1] if models else 0)
-    flux, ivar = usable_pixels(flux, ivar)
+    return in_batches(partial(_predict, fitter, models=models), *usable_pixels(flux, ivar), threads=threads)
+
+
+def in_batches(
+    predict_batch: Callable[[NDArray[np.floating], NDArray[np.floating]], Rows],
+    flux: NDArray[np.floating],
+    ivar: NDArray[np.floating],
+    *,
+    threads: int,
+) -> Rows:
+    """Return the results of spectra that are read `BATCH` at a time, as many batches at once as there are threads."""
 
     def part(start: int) -> Rows:
-        return _predict(fitter, flux[start : start + BATCH], ivar[start : start + BATCH], models)
+        return predict_batch(flux[start : start + BATCH], ivar[start : start + BATCH])
 
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        parts = list(pool.map(part, range(0, len(flux), BATCH)))
+        parts = list(pool.map(part, range(0, max(len(flux), 1), BATCH)))
     return Rows(*(np.concatenate([getattr(each, name) for each in parts]) for name in Rows.__dataclass_fields__))
 
 
@@ -141,7 +152,7 @@ def nothing(n: int, flags: int, n_model: int = 0) -> Rows:
     )
 
 
-def _predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating], models: bool) -> Rows:
+def _predict(fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating], *, models: bool) -> Rows:
     usable = np.count_nonzero(ivar, axis=1)
     enough = usable >= MIN_USABLE_PIXELS
     rows = nothing(len(flux), 0, flux.shape[1] if models else 0)

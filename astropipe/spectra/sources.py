@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import open_artifact
 from astropipe.artifacts.reader import reading
+from astropipe.runtime.batches import whole_batches
 from astropipe.runtime.errors import ArtifactError, AstropipeError, InputError
 from astropipe.spectra.flags import LOW_SNR_LIMIT, SpectrumFlag
 from astropipe.spectra.lamost import Exposures
 from astropipe.spectra.observations import Observation
 from astropipe.spectra.pixels import N_PIXELS, OBSERVED, arm_slices, to_pixels, wavelengths_a
+from astropipe.spectra.prediction import BATCH
 from astropipe.spectra.readers import Medium, find_files, read_observations
 
-BLOCK = 512
+BLOCK = 8 * BATCH
 """Spectra of an artifact that are read together."""
 SKY_UNITS = {"ra": u.deg, "dec": u.deg, "magnitude": u.mag}
 """Columns on the place and the brightness of a star, which a catalog takes over from spectra that have them."""
-_FILES = 64
 # The pixels of an artifact are ours if they agree to a hundredth of a pixel.
 _SAME_PIXELS = 2.3e-7
 
@@ -50,6 +51,8 @@ class Batch:
         Messages of files that could not be read.
     done : tuple of int
         Number of inputs, and of rows of the next one, that are behind after this batch.
+    wanted : slice
+        The spectra that were asked for; others are there because they are computed together with these.
     """
 
     ids: list[str]
@@ -62,6 +65,7 @@ class Batch:
     sky: NDArray[np.float64]
     faults: list[str]
     done: tuple[int, int]
+    wanted: slice
 
 
 def list_inputs(inputs: Sequence[Path]) -> list[Path]:
@@ -100,9 +104,10 @@ def batches(
     exposures: Exposures,
     medium: Medium,
     rows: slice | None = None,
+    files: slice | None = None,
     start: tuple[int, int] = (0, 0),
 ) -> Iterator[Batch]:
-    """Read spectra in batches of bounded size.
+    """Read spectra in batches of bounded size, which do not depend on the part that is wanted.
 
     Parameters
     ----------
@@ -112,6 +117,8 @@ def batches(
         See `read_observations`.
     rows : slice, optional
         Of the one artifact that is given, the rows wanted.
+    files : slice, optional
+        Of the paths, those wanted.
     start : tuple of int
         Where to go on, as `Batch.done` said.
 
@@ -126,18 +133,36 @@ def batches(
     ArtifactError
         If an artifact is damaged, of another kind, or on other pixels.
     """
-    index, row = start
-    while index < len(paths):
+    begin, end, _ = (files or slice(None)).indices(len(paths))
+    index, row = max(start[0], begin), start[1]
+    while index < end:
         if is_artifact(paths[index]):
             for batch in _artifact_batches(paths[index], rows or slice(None), row):
-                yield Batch(**{**vars(batch), "done": (index, batch.done[1])})
+                yield replace(batch, done=(index, batch.done[1]))
             index, row = index + 1, 0
             continue
-        stop = index
-        while stop < len(paths) and stop - index < _FILES and not is_artifact(paths[stop]):
+        together = _files_together(paths, index)
+        stop = min(together.stop, end)
+        wanted = slice(index - together.start, stop - together.start)
+        yield _files_batch(paths[together], wanted, exposures, medium, done=(stop, 0))
+        index = stop
+
+
+def files_read(paths: Sequence[Path], files: slice) -> slice:
+    """Return the paths that are read where some of them are wanted."""
+    return slice(_files_together(paths, files.start).start, _files_together(paths, files.stop - 1).stop)
+
+
+def _files_together(paths: Sequence[Path], index: int) -> slice:
+    """Return what is read together with a path: its neighbours in as many paths as `BATCH`, artifacts each alone."""
+    first, stop = index, index + 1
+    if not is_artifact(paths[index]):
+        low = index // BATCH * BATCH
+        while first > low and not is_artifact(paths[first - 1]):
+            first -= 1
+        while stop < min(low + BATCH, len(paths)) and not is_artifact(paths[stop]):
             stop += 1
-        yield _files_batch(paths[index:stop], exposures, medium, done=(stop, 0))
-        index, row = stop, 0
+    return slice(first, stop)
 
 
 def check_pixels(path: Path, wavelength_a: NDArray[np.floating]) -> None:
@@ -161,27 +186,26 @@ def _artifact_batches(path: Path, rows: slice, skip: int) -> Iterator[Batch]:
         table = artifact.table()
         ids, sky = [str(each) for each in table["id"]], _sky(table)
         first, last, _ = rows.indices(len(ids))
-        for begin in range(first + skip, last, BLOCK):
-            end = min(begin + BLOCK, last)
+        for place, wanted in whole_batches(slice(first, last), len(ids), batch=BATCH, block=BLOCK, skip=skip):
             with reading(path, "a block of spectra is"):
-                flux = np.asarray(artifact.file["flux"][begin:end], dtype=np.float32)
-                ivar = np.asarray(artifact.file["ivar"][begin:end], dtype=np.float32)
-                mask = np.asarray(artifact.file["mask"][begin:end])
+                flux = np.asarray(artifact.file["flux"][place], dtype=np.float32)
+                ivar = np.asarray(artifact.file["ivar"][place], dtype=np.float32)
+                mask = np.asarray(artifact.file["mask"][place])
             bad = mask | ~np.isfinite(flux) | ~np.isfinite(ivar) | ~(ivar > 0.0)
             flux, ivar = np.where(bad, np.float32(0.0), flux), np.where(bad, np.float32(0.0), ivar)
             snr = median_snr(flux, ivar)
-            n = end - begin
             yield Batch(
-                ids=ids[begin:end],
-                files=[str(path)] * n,
-                hdus=[f"row {row}" for row in range(begin, end)],
+                ids=ids[place],
+                files=[str(path)] * len(flux),
+                hdus=[f"row {row}" for row in range(place.start, place.stop)],
                 flux=flux,
                 ivar=ivar,
                 snr=snr,
                 flags=quality_flags(ivar, snr),
-                sky=sky[begin:end],
+                sky=sky[place],
                 faults=[],
-                done=(0, end - first),
+                done=(0, place.start + wanted.stop - first),
+                wanted=wanted,
             )
 
 
@@ -218,18 +242,26 @@ def _level(observation: Observation) -> float:
     return level if level > 0.0 else 1.0
 
 
-def _files_batch(paths: Sequence[Path], exposures: Exposures, medium: Medium, done: tuple[int, int]) -> Batch:
+def _files_batch(
+    paths: Sequence[Path], wanted: slice, exposures: Exposures, medium: Medium, done: tuple[int, int]
+) -> Batch:
+    """Read files of which some are wanted; faults of the others are told by who wants them."""
     found: list[Observation] = []
+    first_rows = []
     faults = []
-    for path in paths:
+    for number, path in enumerate(paths):
+        first_rows.append(len(found))
         try:
             found += read_observations(path, exposures, medium=medium)
         except AstropipeError as error:
             if not isinstance(error, InputError):
                 raise
-            faults.append(str(error))
+            if wanted.start <= number < wanted.stop:
+                faults.append(str(error))
             found.append(Observation(path.name, str(path), "", {}, {}, int(SpectrumFlag.UNREADABLE)))
-    return replace(batch_of(found), faults=faults, done=done)
+    first_rows.append(len(found))
+    rows = slice(first_rows[wanted.start], first_rows[wanted.stop])
+    return replace(batch_of(found), faults=faults, done=done, wanted=rows)
 
 
 def batch_of(found: Sequence[Observation]) -> Batch:
@@ -256,4 +288,5 @@ def batch_of(found: Sequence[Observation]) -> Batch:
         sky=np.full((len(found), len(SKY_UNITS)), np.nan),
         faults=[],
         done=(0, 0),
+        wanted=slice(0, len(found)),
     )

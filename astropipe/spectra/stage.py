@@ -32,7 +32,7 @@ from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.instrument import Damage
 from astropipe.spectra.pixels import N_PIXELS, wavelengths_a
 from astropipe.spectra.simulation import Stars, Survey, draw_any_stars, simulate_rows
-from astropipe.spectra.sources import batches, count_rows, is_artifact, list_inputs
+from astropipe.spectra.sources import batches, count_rows, files_read, is_artifact, list_inputs
 
 _CITATIONS = ("Ting2019", "Plez2012", "Gustafsson2008", "Heiter2021")
 _CLUSTER_CITATIONS = ("Tout1996", "Hurley2000", "Flower1996", "Torres2010")
@@ -163,8 +163,8 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         What is read, and with what it is compared.
     run : Run
         Gives the chunk, and what to do with a checkpoint. A chunk is a part of the rows of the one artifact given, or
-        of
-        the files.
+        of the files. Neighbours of a part are read too, as the results of spectra that are fitted together depend on
+        each other in the last digits: the catalog is the same in chunks and in one piece.
 
     Returns
     -------
@@ -182,15 +182,14 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         If the run was interrupted; a checkpoint is kept.
     """
     paths, whole = list_inputs(inputs), []
-    rows: slice | None = None
+    rows, files = None, slice(0, len(paths))
     if run.chunk.count > 1:
         if len(paths) == 1 and is_artifact(paths[0]):
-            rows = run.chunk.rows(count_rows(paths[0]))
-            empty = rows.start == rows.stop
+            part = rows = run.chunk.rows(count_rows(paths[0]))
         else:
-            paths, whole = paths[run.chunk.rows(len(paths))], paths
-            empty = not paths
-        if empty:
+            part = files = run.chunk.rows(len(paths))
+            whole = paths
+        if part.start == part.stop:
             raise UsageError(f"chunk {run.chunk.index}/{run.chunk.count} is empty: ask for fewer chunks")
     emulator_file = _emulator_file(config.emulator)
     network_file = [] if config.network is None else [Path(config.network)]
@@ -198,7 +197,7 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
         "spectra.predict",
         config,
         run,
-        inputs=paths,
+        inputs=paths[files_read(paths, files)],
         sources=[emulator_file, *network_file],
         chunk_of=whole,
         citations=(*_CITATIONS, "Xiong2022", "Fabbro2018") if network_file else _CITATIONS,
@@ -206,10 +205,12 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     checkpoint = Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force)
     catalog = CatalogRows(checkpoint.load())
     read_labels = _reader_of_labels(config, emulator_file, run.threads)
-    total = rows.stop - rows.start if rows else sum(count_rows(path) for path in paths)
+    total = rows.stop - rows.start if rows else sum(count_rows(path) for path in paths[files])
     saved_at = time.monotonic()
     with run.progress("predict", total, "spectra") as reporter:
-        for batch in batches(paths, exposures=config.exposures, medium=config.medium, rows=rows, start=catalog.done):
+        for batch in batches(
+            paths, exposures=config.exposures, medium=config.medium, rows=rows, files=files, start=catalog.done
+        ):
             for fault in batch.faults:
                 print(f"warning: {fault}", file=sys.stderr)
             catalog.add(batch, read_labels(batch.flux, batch.ivar))
@@ -225,7 +226,9 @@ def predict(inputs: Sequence[Path], output: Path, config: PredictConfig, run: Ru
     arrays = catalog.arrays()
     unreadable = int(np.count_nonzero(arrays["flags"] & SpectrumFlag.UNREADABLE))
     if unreadable == len(catalog):
-        raise InputError(f"none of the {unreadable} files could be read; the first is {paths[0]}, see the warnings")
+        raise InputError(
+            f"none of the {unreadable} files could be read; the first is {paths[files.start]}, see the warnings"
+        )
     title = "Stellar labels" if config.network is None else f"Stellar labels by {Path(config.network).stem}"
     with create_artifact(output, "stellar-catalog", title=title, provenance=provenance) as artifact:
         artifact.write_table(catalog_table(arrays))
@@ -250,7 +253,7 @@ def _reader_of_labels(
     from astropipe.spectra.paper.ensemble import read_networks
     from astropipe.spectra.paper.prediction import predict as predict_by_network
 
-    return partial(predict_by_network, read_networks(Path(config.network)), fitter)
+    return partial(predict_by_network, read_networks(Path(config.network)), fitter, threads=threads)
 
 
 def train(inputs: Sequence[Path], output: Path, config: TrainConfig, run: Run) -> str:

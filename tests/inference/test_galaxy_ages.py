@@ -134,6 +134,8 @@ def test_the_likelihood_does_not_see_the_truth(tmp_path: Path) -> None:
     )
     points = without.prior.transform(np.random.default_rng(1).random((50, 2)))
     assert np.array_equal(with_truth.log_likelihood(points), without.log_likelihood(points))
+    known = problem("chronometers-catalog", **options, truth=stamps, priors={"omega_m": "normal(0.3, 0.01)"})
+    assert known.truth["selection"] == "mean, omega_m normal(0.3, 0.01), selected by agreement"
     assert not without.truth and [path.name for path in without.sources] == ["galaxies.h5"]
 
 

@@ -7,6 +7,7 @@ import pytest
 from astropy.table import QTable
 from PIL import Image
 
+from astropipe.artifacts import open_artifact
 from astropipe.artifacts.merging import merge
 from astropipe.artifacts.schemas.morphology import CLASSES as SCHEMA_CLASSES
 from astropipe.artifacts.schemas.morphology import MEASURES, TRUTHS
@@ -77,14 +78,17 @@ def test_measured_radii_are_those_of_the_truth(survey: dict[str, Path]) -> None:
     assert 0.9 < np.nanmedian(found / true) < 1.3
 
 
+def _content(path: Path) -> str:
+    with open_artifact(path) as artifact:
+        return artifact.content_sha256
+
+
 def test_chunks_joined_are_the_whole(survey: dict[str, Path], tmp_path: Path) -> None:
     parts = [tmp_path / f"{i}.h5" for i in (1, 2, 3)]
     for i, path in enumerate(parts, start=1):
         stage.encode([survey["stamps"]], path, EncodeConfig(), Run(chunk=Chunk(i, 3)))
     assert merge(parts, tmp_path / "all.h5") == _N
-    with h5py.File(survey["features"]) as one, h5py.File(tmp_path / "all.h5") as other:
-        np.testing.assert_allclose(one["embedding"][()], other["embedding"][()], rtol=1e-4, atol=1e-4)
-    assert list(_table(tmp_path / "all.h5")["id"]) == list(_table(survey["features"])["id"])
+    assert _content(tmp_path / "all.h5") == _content(survey["features"])
 
 
 def test_simulated_chunks_are_parts_of_one_survey(survey: dict[str, Path], tmp_path: Path) -> None:
@@ -100,16 +104,14 @@ def test_an_interrupted_run_goes_on_to_the_same_rows(
     from astropipe.morphology import stamp_artifact
     from astropipe.runtime.errors import InterruptedRunError
 
-    monkeypatch.setattr(stamp_artifact, "BLOCK", 50)
+    monkeypatch.setattr(stamp_artifact, "BLOCK", stamp_artifact.BATCH)
     output = tmp_path / "features.h5"
     monkeypatch.setattr(stage, "stop_requested", lambda: True)
-    with pytest.raises(InterruptedRunError, match="interrupted after 50 galaxies"):
+    with pytest.raises(InterruptedRunError, match="interrupted after 64 galaxies"):
         stage.encode([survey["stamps"]], output, EncodeConfig(), Run())
     monkeypatch.setattr(stage, "stop_requested", lambda: False)
     stage.encode([survey["stamps"]], output, EncodeConfig(), Run(resume=True))
-    one, other = _table(survey["features"]), _table(output)
-    assert list(one["id"]) == list(other["id"])
-    np.testing.assert_allclose(one["gini"], other["gini"], rtol=1e-5)
+    assert _content(output) == _content(survey["features"])
     assert not list(tmp_path.glob(".*checkpoint"))
 
 
@@ -133,7 +135,7 @@ def test_pictures_are_classified_in_one_go(tmp_path: Path) -> None:
     stage.simulate(
         [], tmp_path / "s.h5", SimulateConfig(n_galaxies=24, size=96, snr_low=200, snr_high=400), Run(seed=1)
     )
-    (stamps, _), *_ = stamp_blocks(tmp_path / "s.h5")
+    (stamps, _, _), *_ = stamp_blocks(tmp_path / "s.h5")
     for name, image in zip(stamps.ids, stamps.images, strict=True):
         grey = np.clip(np.arcsinh(image / 2) * 35 + 20, 0, 255).astype(np.uint8)
         Image.fromarray(grey).save(folder / f"{name}.png")

@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Gaussian2D, Sersic2D
-from astropy.table import Table
+from astropy.table import Column, MaskedColumn, Table
 from astropy.wcs import WCS
 from PIL import Image
 from scipy.ndimage import zoom
 
+from astropipe.artifacts import open_artifact
+from astropipe.artifacts.merging import merge
+from astropipe.config.morphology import CutConfig
+from astropipe.morphology import stage
 from astropipe.morphology.cut_options import CutOptions
 from astropipe.morphology.cutting import Cut, cut_middle
 from astropipe.morphology.fields import make_field
@@ -22,6 +26,7 @@ from astropipe.morphology.positions import unique
 from astropipe.morphology.resampling import overlap_matrix, resampling_matrix
 from astropipe.morphology.sources import Batch, batches, stamps_from_arrays
 from astropipe.runtime.errors import InputError, UsageError
+from astropipe.runtime.run import Chunk, Run
 
 SKY, RMS = 3.0, 0.1
 
@@ -391,6 +396,70 @@ def test_catalogs_that_do_not_fit_are_named(tmp_path: Path) -> None:
         list_inputs([tmp_path / "none.fits"])
     with pytest.raises(InputError, match="without a picture"):
         list_inputs([picture_file, tmp_path / "c.csv", tmp_path / "c.csv"])
+
+
+def ages_table(**changes: object) -> Table:
+    """Return positions with redshifts and ages of three galaxies, of which the second has no age."""
+    columns = {"x": PLACES[:3, 0], "y": PLACES[:3, 1], "Redshift": [0.2, 0.5, 0.9], "age": [9.0, np.nan, 4.5]}
+    return Table(columns | changes)
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "vot"])
+def test_redshifts_and_ages_come_from_the_catalog(ending: str, tmp_path: Path) -> None:
+    mosaic, _ = mosaic_of(tmp_path, PLACES)
+    err = MaskedColumn([500.0, 1.0, 250.0], mask=[False, True, False], unit="Myr")
+    ages_table(age_err=err).write(tmp_path / f"c.{ending}", format="votable" if ending == "vot" else None)
+    (batch,) = read_all(mosaic, tmp_path / f"c.{ending}", size=64)
+    np.testing.assert_array_equal(batch.stamps.columns["redshift"], [0.2, 0.5, 0.9])
+    np.testing.assert_array_equal(batch.stamps.columns["age"], [9.0, np.nan, 4.5])
+    assert batch.stamps.columns["age_err"] == pytest.approx([0.5, np.nan, 0.25], nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"age": Column([9.0, 7.0, 4.5], unit="km")}, "column age has the unit km, which is no time; give Gyr"),
+        ({"age": Column([0.9, 0.7, 0.6], unit="dex")}, "column age has the unit dex, which is no time; give Gyr"),
+        ({"Redshift": Column([9.0, 7.0, 4.5], unit="mag")}, "column Redshift has the unit mag, which is no redshift"),
+        ({"age": [9e9, 7e9, 4e9]}, r"column age: 9e\+09 in row 1 does not lie between 0 and 100; .*give Gyr"),
+        ({"Redshift": [0.2, -99.0, 0.5]}, "column Redshift: -99 in row 2 .* leave unknown values empty"),
+        ({"age_err": [0.5, 0.5, 0.0]}, "column age_err: 0 in row 3 does not lie between"),
+        ({"age": ["9", "?", "4"]}, "column age: not all values are numbers"),
+    ],
+)
+def test_redshifts_and_ages_that_cannot_be_are_refused(
+    changes: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    mosaic, _ = mosaic_of(tmp_path, PLACES)
+    ages_table(**changes).write(tmp_path / "c.ecsv")
+    with pytest.raises(InputError, match=message):
+        read_all(mosaic, tmp_path / "c.ecsv")
+
+
+@pytest.mark.parametrize("twice", [False, True], ids=["one mosaic", "two mosaics"])
+def test_stamps_and_their_ages_do_not_depend_on_chunks(twice: bool, tmp_path: Path) -> None:
+    """Of the one mosaic, the second of the chunks has no age."""
+    mosaic, _ = mosaic_of(tmp_path, PLACES)
+    age = np.where(np.arange(9) < 4, 5.0, np.nan)
+    Table({"x": PLACES[:, 0], "y": PLACES[:, 1], "age": age}).write(tmp_path / "c.ecsv")
+    inputs = [mosaic, tmp_path / "c.ecsv"] * (2 if twice else 1)
+    parts = [tmp_path / f"{index}.h5" for index in (1, 2)]
+    for index, part in enumerate(parts, start=1):
+        stage.cut(inputs, part, CutConfig(size=64), Run(chunk=Chunk(index, 2)))
+    merge(parts, tmp_path / "merged.h5")
+    stage.cut(inputs, tmp_path / "whole.h5", CutConfig(size=64), Run())
+    with open_artifact(tmp_path / "merged.h5") as merged, open_artifact(tmp_path / "whole.h5") as whole:
+        assert merged.content_sha256 == whole.content_sha256
+        assert merged.table()["age"].unit == "Gyr"
+
+
+def test_chunks_of_what_has_no_parts_are_refused(tmp_path: Path) -> None:
+    mosaic, _ = mosaic_of(tmp_path, PLACES)
+    Table({"x": PLACES[:, 0], "y": PLACES[:, 1]}).write(tmp_path / "c.ecsv")
+    for inputs, message in (([mosaic], "leave out --chunk"), ([mosaic, tmp_path / "c.ecsv"], "chunk 1/10 is empty")):
+        with pytest.raises(UsageError, match=message):
+            stage.cut(inputs, tmp_path / "s.h5", CutConfig(size=64), Run(chunk=Chunk(1, 10)))
+        assert not (tmp_path / "s.h5").exists()
 
 
 def test_hubble_deep_field_holds_hundreds_of_galaxies() -> None:

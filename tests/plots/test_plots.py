@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import pytest
-from astropy.table import QTable
+from astropy.table import QTable, vstack
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from small import Python
@@ -383,7 +383,21 @@ def test_the_bias_of_h0_is_drawn_at_the_purity_of_each_selection(files: dict[str
     assert pull == rows["h0"]["deviation"]
     offset = 100 * (rows["h0"]["value"] / rows["h0"]["expected"] - 1)
     assert below.containers[0].lines[0].get_ydata() == pytest.approx([offset])
-    assert above.get_title() == "ages: mean"
+    assert above.get_title() == "mean ages,\n$\\Omega_\\mathrm{m}$ free"
+
+
+def test_the_bias_of_h0_has_a_panel_for_what_is_known_of_the_matter(files: dict[str, Path], tmp_path: Path) -> None:
+    with open_artifact(files["impure"]) as artifact:
+        table = artifact.table()
+    known = table.copy()
+    known["subject"] = ["other"] * len(known)
+    known["source"] = ["median, omega_m normal(0.3153, 0.0073), mixed on purpose"] * len(known)
+    with create_artifact(tmp_path / "m.h5", "metrics", title="M", provenance=Provenance("test", {})) as artifact:
+        artifact.write_table(vstack([table, known], metadata_conflicts="silent"))
+    with open_artifact(tmp_path / "m.h5") as artifact:
+        figure = inference_chronometers.impurity([artifact])
+    titles = [axes.get_title() for axes in figure.axes[:2]]
+    assert titles[1] == "median ages,\n$\\Omega_\\mathrm{m}$ known: 0.3153 ± 0.0073"
 
 
 def test_the_bias_of_h0_needs_simulated_galaxies(files: dict[str, Path], tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ ARRAYS = {
 }
 
 
-def test_arrays_come_back_with_values_shape_and_dtype(folder: Path) -> None:
+def test_arrays_come_back_in_order_with_values_shape_and_dtype(folder: Path) -> None:
     checkpoint = Checkpoint(folder / "c", "key")
     checkpoint.save(ARRAYS)
     found = checkpoint.load()
-    assert found is not None and set(found) == set(ARRAYS)
+    assert found is not None and list(found) == list(ARRAYS), "in their order"
     for name, array in ARRAYS.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
     assert os.listdir(folder) == ["c"]

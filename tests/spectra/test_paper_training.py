@@ -13,7 +13,7 @@ from astropipe.artifacts import open_artifact
 from astropipe.config.spectra import NetworkTrainConfig, PredictConfig, SimulateConfig, TrainConfig
 from astropipe.runtime import interruption
 from astropipe.runtime.errors import InputError, InterruptedRunError
-from astropipe.runtime.run import Run, checkpoint_path
+from astropipe.runtime.run import Chunk, Run, checkpoint_path
 from astropipe.spectra import stage
 from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.labels import LABEL_NAMES
@@ -107,6 +107,12 @@ def test_labels_by_a_network_are_a_catalog(survey: Path, networks: Path, tmp_pat
     assert np.isfinite(table["t_eff"].value).all()
     assert np.all(table["fe_h_err"] > 0.0)
     assert np.median(np.abs((table["rv"] - rv).to_value("km/s"))) < 1.0
+    stage.predict([survey], tmp_path / "part.h5", PredictConfig(network=str(networks)), Run(chunk=Chunk(2, 3)))
+    with open_artifact(tmp_path / "part.h5") as artifact:
+        part = artifact.table()
+    rows = Chunk(2, 3).rows(len(table))
+    for name in ("t_eff", "rv", "c_h_err"):
+        np.testing.assert_array_equal(part[name], table[name][rows], err_msg="chunks do not change a bit")
 
 
 def test_spectra_without_an_arm_have_no_labels_by_a_network(networks: Path, tmp_path: Path) -> None:

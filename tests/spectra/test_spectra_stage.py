@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from lamost_files import coadds, write
+from lamost_files import arm_columns, coadds, rows_hdu, write
 
 from astropipe.artifacts import open_artifact
 from astropipe.artifacts.merging import merge
@@ -71,34 +71,46 @@ def test_evaluation_refuses_files_that_do_not_belong_together(survey: Path, cata
         stage.evaluate([survey], tmp_path / "m.h5", EvaluateConfig(), Run())
 
 
-def test_chunks_are_the_whole(survey: Path, catalog: Path, tmp_path: Path) -> None:
-    parts = [tmp_path / f"{i}.h5" for i in (1, 2, 3)]
-    for i, part in enumerate(parts, start=1):
-        stage.predict([survey], part, PredictConfig(), Run(chunk=Chunk(i, 3)))
-    merge(parts, tmp_path / "merged.h5")
-    with open_artifact(tmp_path / "merged.h5") as merged, open_artifact(catalog) as whole:
-        assert list(merged.table()["id"]) == list(whole.table()["id"])
-        error = whole.table()["t_eff_err"].value
-        # Batches are cut elsewhere, which changes the last digits of sums.
-        difference = (merged.table()["t_eff"] - whole.table()["t_eff"]).value
-        assert np.abs(difference / error).max() < 0.05
+@pytest.fixture(scope="module")
+def three_batches(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Spectra that are fitted in three batches, the last of them not full, and their catalog."""
+    folder = tmp_path_factory.mktemp("batches")
+    spectra, stars = folder / "spectra.h5", folder / "stars.h5"
+    stage.simulate([], spectra, SimulateConfig(n_spectra=150, missing_arm_rate=0.1, masked_fraction=0.05), Run(seed=5))
+    stage.predict([spectra], stars, PredictConfig(), Run())
+    return spectra, stars
 
 
-def test_an_interrupted_prediction_goes_on(
-    survey: Path, catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# Cut at 75; and at 37, 75 and 112: within batches, one of which three chunks have a part of.
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_catalog_does_not_depend_on_the_cut(count: int, three_batches: tuple[Path, Path], tmp_path: Path) -> None:
+    spectra, stars = three_batches
+    parts = [tmp_path / f"{index}.h5" for index in range(1, count + 1)]
+    for index, part in enumerate(parts, start=1):
+        stage.predict([spectra], part, PredictConfig(), Run(chunk=Chunk(index, count)))
+    assert merge(parts, tmp_path / "merged.h5") == 150
+    assert _content(tmp_path / "merged.h5") == _content(stars)
+
+
+def test_an_interrupted_chunk_goes_on_to_the_same_rows(
+    three_batches: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "BLOCK", 16)
-    output = tmp_path / "stars.h5"
-    stops = iter([False, False, True, True])
-    monkeypatch.setattr(stage, "stop_requested", lambda: next(stops, False))
-    with pytest.raises(InterruptedRunError, match="interrupted after 32 spectra"):
-        stage.predict([survey], output, PredictConfig(), Run())
+    monkeypatch.setattr(sources, "BLOCK", sources.BATCH)
+    output, chunk = tmp_path / "stars.h5", Chunk(2, 2)
+    monkeypatch.setattr(stage, "stop_requested", lambda: True)
+    with pytest.raises(InterruptedRunError, match="interrupted after 53 spectra"):
+        stage.predict([three_batches[0]], output, PredictConfig(), Run(chunk=chunk))
     assert checkpoint_path(output).exists()
     monkeypatch.setattr(stage, "stop_requested", interruption.stop_requested)
-    stage.predict([survey], output, PredictConfig(), Run(resume=True))
+    stage.predict([three_batches[0]], output, PredictConfig(), Run(chunk=chunk, resume=True))
     assert not checkpoint_path(output).exists()
-    with open_artifact(output) as again, open_artifact(catalog) as whole:
-        assert list(again.table()["id"]) == list(whole.table()["id"])
+    stage.predict([three_batches[0]], tmp_path / "whole.h5", PredictConfig(), Run(chunk=chunk))
+    assert _content(output) == _content(tmp_path / "whole.h5")
+
+
+def _content(path: Path) -> str:
+    with open_artifact(path) as artifact:
+        return artifact.content_sha256
 
 
 def test_threads_do_not_change_a_bit(survey: Path, catalog: Path, tmp_path: Path) -> None:
@@ -130,20 +142,46 @@ def test_chunks_of_a_folder_are_the_whole_and_those_of_another_folder_are_refuse
     folder.mkdir()
     other.mkdir()
     for number in range(5):
-        write(folder / f"{number}.fits", *coadds(), OBSID=number)
+        write(folder / f"{number}.fits", *coadds(snr=20.0 + number), OBSID=number)
         write(other / f"{number + 1}.fits", *coadds(), OBSID=number + 1)
+    (folder / "3.fits").write_text("no fits")
     parts = [tmp_path / f"{index}-of-2.h5" for index in (1, 2)]
     for index, part in enumerate(parts, start=1):
         stage.predict([folder], part, PredictConfig(), Run(chunk=Chunk(index, 2)))
     merge(parts, tmp_path / "merged.h5")
     stage.predict([folder], tmp_path / "whole.h5", PredictConfig(), Run())
-    with open_artifact(tmp_path / "merged.h5") as merged, open_artifact(tmp_path / "whole.h5") as whole:
-        assert list(merged.table()["id"]) == list(whole.table()["id"]) == [f"{number}-coadd" for number in range(5)]
-        np.testing.assert_allclose(merged.table()["rv"].value, whole.table()["rv"].value, atol=1e-3)
+    with open_artifact(tmp_path / "merged.h5") as merged:
+        assert list(merged.table()["id"]) == ["0-coadd", "1-coadd", "2-coadd", "3.fits", "4-coadd"]
+    assert _content(tmp_path / "merged.h5") == _content(tmp_path / "whole.h5")
     assert {finding.state for finding in verify([tmp_path / "merged.h5"], [tmp_path, folder])} == {"ok"}
     stage.predict([other], parts[1], PredictConfig(), Run(chunk=Chunk(2, 2), force=True))
     with pytest.raises(InputError, match="content hash of input 1"):
         merge(parts, tmp_path / "mixed.h5")
+
+
+def test_files_have_the_same_neighbours_in_every_chunk(
+    survey: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten files, one of them broken and one with several spectra, and an artifact among them; batches of four files."""
+    monkeypatch.setattr(sources, "BATCH", 4)
+    paths = [write(tmp_path / f"{number}.fits", *coadds(), OBSID=number) for number in range(10)]
+    paths[2].write_text("no fits")
+    write(paths[5], *coadds(), *(rows_hdu(f"B-8392{i}", arm_columns("B"), 10.0) for i in range(2)), OBSID=5)
+    paths.insert(6, survey)
+
+    def read(files: slice) -> list[tuple[str, list[str], list[str]]]:
+        """Return for each spectrum that is wanted its name, with what it is fitted, and the messages of its batch."""
+        found = sources.batches(paths, exposures="all", medium="vacuum", files=files)
+        return [(name, batch.ids, batch.faults) for batch in found for name in batch.ids[batch.wanted]]
+
+    whole = read(slice(0, 11))
+    assert len(whole) == 9 + 3 + N
+    for count in (2, 3, 7, 11):
+        parts = [read(Chunk(index, count).rows(11)) for index in range(1, count + 1)]
+        assert [each[:2] for part in parts for each in part] == [each[:2] for each in whole]
+        # A chunk complains of its own files only.
+        assert len({fault for part in parts for _, _, faults in part for fault in faults}) == 1
+        assert sum(any(faults for _, _, faults in part) for part in parts) == 1
 
 
 def test_nothing_readable_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:

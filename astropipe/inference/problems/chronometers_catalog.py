@@ -84,7 +84,8 @@ def chronometers_catalog(
         right = np.isin(names, list(classes))
         chosen = chosen if purity is None else mixed(right, purity, seed)
         taken = f"selected by {score}" if purity is None else "mixed on purpose"
-        how = ", ".join([statistic, *(["own priors"] if priors else []), taken])
+        own = [f"{name} {prior}" for name, prior in sorted((priors or {}).items())]
+        how = ", ".join([statistic, *own, taken])
         share = float(np.mean(right[chosen])) if len(chosen) else np.nan
         known = _truth(universe, share, purity, how, statistic) | {"n_galaxies": float(len(chosen))}
     bins = binned(ages_of(table).rows(chosen), n_bins, statistic)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,10 +13,17 @@ from astropipe.spectra.flags import MIN_USABLE_PIXELS, SpectrumFlag
 from astropipe.spectra.pairs import pair
 from astropipe.spectra.paper.ensemble import NetworkEnsemble
 from astropipe.spectra.paper.samples import network_inputs
-from astropipe.spectra.prediction import Rows, nothing, usable_pixels
+from astropipe.spectra.prediction import Rows, in_batches, nothing, usable_pixels
 
 
-def predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
+def predict(
+    ensemble: NetworkEnsemble,
+    fitter: Fitter,
+    flux: NDArray[np.floating],
+    ivar: NDArray[np.floating],
+    *,
+    threads: int = 1,
+) -> Rows:
     """Read labels with networks.
 
     Parameters
@@ -25,6 +34,8 @@ def predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating
         Finds the velocities, by its templates and the network that begins its fits.
     flux, ivar : ndarray, shape (n, N_PIXELS)
         Spectra as in `astropipe.spectra.prediction.predict`.
+    threads : int
+        How many batches are read at a time.
 
     Returns
     -------
@@ -32,7 +43,10 @@ def predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating
         Labels, errors and velocity; what networks do not know is not a number. Spectra that they cannot take, of which
         an arm is missing or masked by more than a tenth, have the flag NOT_FOR_NETWORK and no labels.
     """
-    flux, ivar = usable_pixels(flux, ivar)
+    return in_batches(partial(_predict, ensemble, fitter), *usable_pixels(flux, ivar), threads=threads)
+
+
+def _predict(ensemble: NetworkEnsemble, fitter: Fitter, flux: NDArray[np.floating], ivar: NDArray[np.floating]) -> Rows:
     rows = nothing(len(flux), 0)
     enough = np.count_nonzero(ivar, axis=1) >= MIN_USABLE_PIXELS
     if enough.any():
