@@ -128,7 +128,7 @@ def _widths(emulator: Emulator, t_eff_k: NDArray[np.float64], ratio: NDArray[np.
     for i, centre in enumerate(emulator.error_t_eff.tolist()):
         same = (t_eff_k >= TIO_T_EFF_K) == (centre >= TIO_T_EFF_K)
         weight = np.exp(-0.5 * ((t_eff_k - centre) / _NEAR_K) ** 2) * same
-        if weight.sum() ** 2 < _LEAST_STARS * (weight**2).sum():
+        if not weight.any() or weight.sum() ** 2 < _LEAST_STARS * (weight**2).sum():
             continue
         width = sum(
             counts * np.quantile(ratio, share, axis=0, weights=weight, method="inverted_cdf") / sigmas

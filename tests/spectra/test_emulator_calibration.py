@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from astropipe.spectra.emulator import TIO_T_EFF_K, Emulator, no_calibration, read_emulator
+from astropipe.spectra.emulator import TIO_T_EFF_K, Emulator, no_calibration, read_emulator, rest_slices
 from astropipe.spectra.emulator_calibration import measure_inflation, measure_residuals
 from astropipe.spectra.labels import label_index
 from astropipe.spectra.population import draw_labels
@@ -70,3 +70,17 @@ def test_simulated_errors_are_as_large_as_those_of_the_emulator() -> None:
 def test_an_emulator_without_calibration_has_no_errors_to_draw() -> None:
     labels, _ = _warm()
     assert draw_residuals(_uncalibrated(), labels, np.random.default_rng(0)).shape == (len(labels), 0)
+
+
+def test_an_error_in_one_arm_counts_where_that_arm_is_seen() -> None:
+    labels, spectra = _warm()
+    column = label_index("mg_h")
+    wrong = labels.copy()
+    wrong[:, column] += np.random.default_rng(15).normal(0.0, 0.05, len(labels))
+    blue = rest_slices()[0]
+    with torch.no_grad():
+        spectra[:, blue] = read_emulator().spectra(torch.from_numpy(wrong).float())[:, blue].numpy()
+    both, blue_alone, red_alone = measure_inflation(_uncalibrated(), read_start(), labels, spectra)[:, WARM, column]
+    assert float(both.min()) > 5.0
+    assert float(blue_alone.min()) > 5.0
+    assert float(red_alone.max()) == 1.0
