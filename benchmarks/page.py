@@ -47,6 +47,8 @@ COMMANDS = {
         "make bench-spectra": [
             "spectra-emulator",
             "spectra-labels",
+            "spectra-coverage",
+            "spectra-coverage-temperature",
             "spectra-perfect",
             "spectra-masks",
             "spectra-velocity",

@@ -49,7 +49,23 @@ def coverage(fitter: Fitter, options: argparse.Namespace) -> None:
         inside = [(low <= shares[:, i]) & (shares[:, i] <= high) for i, (low, high) in enumerate(near)]
         lines.append([name, *(str(cells.sum()) for cells in (inside[0] & inside[1], *inside))])
         lines[-1] += [f"{shares[:, i].min():.1f}-{shares[:, i].max():.1f}" for i in (0, 1)]
-    head = ["simulated", "as asked, of 68", "68 % within 65-71", "95 % within 93.5-96.5", "68 %", "95 %"]
+        missed = {f"{snr:.0f}": ~both for snr, both in zip(SNR, inside[0] & inside[1], strict=True)}
+        lines[-1].append(
+            "; ".join(
+                f"S/N {snr}: {', '.join(label.symbol for label, out in zip(LABELS, cells, strict=True) if out)}"
+                for snr, cells in missed.items()
+                if cells.any()
+            )
+        )
+    head = [
+        "simulated",
+        "as asked, of 68",
+        "68 % within 65-71",
+        "95 % within 93.5-96.5",
+        "68 %",
+        "95 %",
+        "not as asked",
+    ]
     write_table("coverage", f"Coverage, {options.n} spectra for each S/N", head, lines)
     _by_temperature(simulated_case(fitter, SNR[-1], 4 * options.n))
 
