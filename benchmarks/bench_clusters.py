@@ -32,7 +32,7 @@ from astropipe.nbody.clusters import ClusterOptions, Controls, integrate_cluster
 from astropipe.nbody.clusters.diagnostics import FRACTIONS, half_mass_relaxation_time
 from astropipe.nbody.clusters.forces import forces, scratch, sharing
 from astropipe.nbody.clusters.layout import sources
-from astropipe.nbody.clusters.pairs import follow_orbit
+from astropipe.nbody.clusters.orbit import follow_orbit
 from astropipe.nbody.clusters.run import ClusterRun
 
 C_SOURCE = r"""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from astropipe.nbody.arrays import FloatArray
-from astropipe.nbody.clusters.pairs import follow_orbit
+from astropipe.nbody.clusters.orbit import follow_orbit
 from astropipe.nbody.systems import isotropic
 
 

@@ -13,18 +13,10 @@ import numpy as np
 from astropipe.nbody.arrays import FloatArray, IntArray
 from astropipe.nbody.clusters.accuracy import choose_eta
 from astropipe.nbody.clusters.forces import forces, pair_time
+from astropipe.nbody.clusters.kicks import kick_pairs, next_kick, rebase_pairs, resolve, source_masses
 from astropipe.nbody.clusters.layout import LANES, TICK
-from astropipe.nbody.clusters.pairing import (
-    gather,
-    kick_pairs,
-    look_at_pair,
-    next_kick,
-    rebase_pairs,
-    resolve,
-    source_masses,
-    try_pair,
-)
-from astropipe.nbody.clusters.pairs import SINGLE, Pairs, set_source
+from astropipe.nbody.clusters.pairing import look_at_pair, try_pair
+from astropipe.nbody.clusters.pairs import SINGLE, Pairs, gather, set_source
 from astropipe.nbody.clusters.state import (
     COLLISION,
     MASSLESS_BLOCKS,

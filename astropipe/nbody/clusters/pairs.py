@@ -1,4 +1,4 @@
-r"""Bound pairs as orbits of Kepler: two stars become one particle at their barycentre and a relative orbit, compiled.
+r"""Pairs as orbits of Kepler: two stars become one particle at their barycentre and a relative orbit, compiled.
 
 A tight binary would take almost all steps of a cluster, and each of its revolutions would cost the Hermite scheme a
 little energy. Here the relative orbit is solved by Kepler's equation, whatever its eccentricity, and what all others do
@@ -12,6 +12,11 @@ the sum of all tides on the pair relative to its own force at apocentre. Above a
 again. Below `QUIET` there are no kicks, and stars feel the pair as one mass; massless particles, which may come close
 to it, always feel both members. gamma is looked at after each step of the barycentre, whose steps are short against the
 time in which any star could arrive.
+
+The tides of a near star can drive the eccentricity of a pair as near to 1 as one likes. Where gamma is above the limit,
+the pair then meets at a pericentre for which places in the cluster have too few digits, and steps have no end. So two
+stars that fall, bound or not, to a pericentre far below their distance r, are a pair while they pass: until they are at
+r again, on the same orbit with kicks, and with r in the place of a (1 + e).
 """
 
 from __future__ import annotations
@@ -23,8 +28,9 @@ import numpy as np
 
 from astropipe.nbody.arrays import FloatArray, IntArray
 from astropipe.nbody.clusters.layout import LANES, MASS, VX
+from astropipe.nbody.clusters.orbit import follow_orbit, inverse_axis, separation
 from astropipe.nbody.clusters.stepping import step_of
-from astropipe.nbody.compilation import kernel
+from astropipe.nbody.compilation import inlined_kernel, kernel
 
 # Roles of a star that is no pair; the barycentre of a pair has the number of the pair.
 SINGLE, GHOST = -1, -2
@@ -32,10 +38,12 @@ SINGLE, GHOST = -1, -2
 # the distance of the others.
 HYSTERESIS = 0.125
 QUIET = 1e-6
+# Two stars that fall to less than `DEEP` of their distance pass on an orbit where gamma is this much below that limit.
+PASSAGE = 1e-3
+DEEP = 0.1
 KICKS = 32
 # The barycentre steps by at most this share of the time in which the nearest star could arrive.
 APPROACH = 0.2
-_MOST_ITERATIONS = 60
 
 
 class Pairs(NamedTuple):
@@ -55,6 +63,8 @@ class Pairs(NamedTuple):
         That time.
     level : array of int, shape (n // 2,)
         Level of the time between kicks; -1 for pairs that are quiet.
+    reach : array of shape (n // 2,)
+        Separation beyond which a passage ends; inf for pairs that are no passage.
     """
 
     role: IntArray
@@ -63,6 +73,7 @@ class Pairs(NamedTuple):
     pull: FloatArray
     tick: FloatArray
     level: IntArray
+    reach: FloatArray
 
 
 def no_pairs(n: int) -> Pairs:
@@ -75,48 +86,8 @@ def no_pairs(n: int) -> Pairs:
         np.zeros((most, 3)),
         np.zeros(most),
         np.full(most, -1, dtype=np.int64),
+        np.full(most, np.inf),
     )
-
-
-@kernel
-def follow_orbit(mass: float, start: FloatArray, time: float, out: FloatArray) -> None:
-    """Write relative position and velocity, (6,), of a bound pair a time after the state `start`, (6,).
-
-    By Kepler's equation for the difference of eccentric anomalies (Danby 1988, Fundamentals of Celestial Mechanics,
-    ch. 6.8), for G = 1, with Newton's method inside a bracket.
-    """
-    r = math.sqrt(start[0] ** 2 + start[1] ** 2 + start[2] ** 2)
-    v2 = start[3] ** 2 + start[4] ** 2 + start[5] ** 2
-    a = 1.0 / (2.0 / r - v2 / mass)
-    rate = math.sqrt(mass / (a * a * a))
-    cosine = 1.0 - r / a
-    sine = (start[0] * start[3] + start[1] * start[4] + start[2] * start[5]) / math.sqrt(mass * a)
-    turns = math.floor(rate * time / (2.0 * math.pi))
-    mean = rate * time - 2.0 * math.pi * turns
-    low, high = mean - 2.0, mean + 2.0 + 2.0 * abs(sine)
-    low -= 2.0 * abs(sine)
-    x = mean
-    for _ in range(_MOST_ITERATIONS):
-        excess = x - cosine * math.sin(x) + sine * (1.0 - math.cos(x)) - mean
-        if excess > 0.0:
-            high = x
-        else:
-            low = x
-        step = excess / (1.0 - cosine * math.cos(x) + sine * math.sin(x))
-        x -= step
-        if not low <= x <= high:
-            x = 0.5 * (low + high)
-        elif abs(step) < 1e-15 * max(1.0, abs(x)):
-            break
-    c, s = math.cos(x), math.sin(x)
-    later = a * (1.0 - cosine * c + sine * s)
-    f = 1.0 - a / r * (1.0 - c)
-    g = (mean - x + s) / rate
-    f_rate = -a * a * rate / (later * r) * s
-    g_rate = 1.0 - a / later * (1.0 - c)
-    for k in range(3):
-        out[k] = f * start[k] + g * start[3 + k]
-        out[3 + k] = f_rate * start[k] + g_rate * start[3 + k]
 
 
 @kernel
@@ -131,27 +102,24 @@ def relative_at(pairs: Pairs, pair: int, mass: float, tick: int, tick_length: fl
 
 
 @kernel
-def kick_step(mass: float, orbit: FloatArray) -> float:
-    """Return the time between kicks on a relative orbit, (6,)."""
-    r = math.sqrt(orbit[0] ** 2 + orbit[1] ** 2 + orbit[2] ** 2)
-    a = 1.0 / (2.0 / r - (orbit[3] ** 2 + orbit[4] ** 2 + orbit[5] ** 2) / mass)
-    return 2.0 * math.pi * math.sqrt(a * a * a / mass) / KICKS
-
-
-@kernel
-def apocentre(mass: float, orbit: FloatArray) -> float:
-    """Return the apocentre of a relative orbit, (6,), of a pair of a mass; inf if it is not bound."""
-    r = math.sqrt(orbit[0] ** 2 + orbit[1] ** 2 + orbit[2] ** 2)
-    inverse_a = 2.0 / r - (orbit[3] ** 2 + orbit[4] ** 2 + orbit[5] ** 2) / mass
-    if not inverse_a > 0.0:
-        return math.inf
+def plunge(mass: float, orbit: FloatArray) -> float:
+    """Return the separation of two stars that are about to pass at less than `DEEP` of it, as on a parabola, or inf."""
+    r = separation(orbit)
     along = orbit[0] * orbit[3] + orbit[1] * orbit[4] + orbit[2] * orbit[5]
-    return float((1.0 + math.hypot(1.0 - r * inverse_a, along * math.sqrt(inverse_a / mass))) / inverse_a)
+    spin2 = r * r * (orbit[3] ** 2 + orbit[4] ** 2 + orbit[5] ** 2) - along * along
+    return r if along < 0.0 and spin2 < 2.0 * mass * DEEP * r else math.inf
 
 
 @kernel
-def disturbance(tiles: FloatArray, at: FloatArray, mass: float, far: float) -> tuple[float, float]:
-    """Return gamma of a pair, and the shortest time r / v in which another star could arrive at it.
+def kick_step(mass: float, orbit: FloatArray, reach: float) -> float:
+    """Return the time between kicks on a relative orbit, (6,); on a passage that of an orbit with apocentre `reach`."""
+    inverse_a = max(inverse_axis(mass, orbit), 2.0 / reach)
+    return 2.0 * math.pi / math.sqrt(mass * inverse_a**3) / KICKS
+
+
+@kernel
+def tides(tiles: FloatArray, at: FloatArray, mass: float) -> tuple[float, float]:
+    """Return gamma of a pair over the cube of its size, and the shortest time r / v in which a star could arrive at it.
 
     Parameters
     ----------
@@ -161,8 +129,6 @@ def disturbance(tiles: FloatArray, at: FloatArray, mass: float, far: float) -> t
         Position and velocity of the barycentre.
     mass : float
         Mass of the pair.
-    far : float
-        Its apocentre.
     """
     total, rate2 = 0.0, 0.0
     for t in range(tiles.shape[0]):
@@ -176,7 +142,26 @@ def disturbance(tiles: FloatArray, at: FloatArray, mass: float, far: float) -> t
             if r2 > 0.0 and source > 0.0:
                 total += source / (r2 * math.sqrt(r2))
                 rate2 = max(rate2, v2 / r2)
-    return 2.0 * far**3 * total / mass, 1.0 / math.sqrt(rate2) if rate2 > 0.0 else math.inf
+    return 2.0 * total / mass, 1.0 / math.sqrt(rate2) if rate2 > 0.0 else math.inf
+
+
+@kernel
+def gather(tiles: FloatArray, i: int, out: FloatArray) -> None:
+    """Write position and velocity of star i among the sources into `out`, (6,)."""
+    for k in range(6):
+        out[k] = tiles[i // LANES, k * LANES + i % LANES]
+
+
+@inlined_kernel
+def mass_of(tiles: FloatArray, i: int) -> float:
+    """Return the mass of star i among the sources."""
+    return float(tiles[i // LANES, MASS * LANES + i % LANES])
+
+
+@inlined_kernel
+def set_mass(tiles: FloatArray, i: int, mass: float) -> None:
+    """Give star i among the sources a mass."""
+    tiles[i // LANES, MASS * LANES + i % LANES] = mass
 
 
 @kernel
