@@ -28,7 +28,7 @@ Precision = Literal["float32", "bfloat16"]
 _QUARTERS = (0, 1, 2, 3)
 # Few enough galaxies that what the network makes of them stays in the cache, and in memory that need not be asked for
 # again and again; of fewer its weights would be read too often.
-_TOGETHER = 32
+_TOGETHER = 24
 
 
 @dataclass(frozen=True)
