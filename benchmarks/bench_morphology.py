@@ -11,15 +11,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from morphology_sets import LEVELS, galaxy_zoo, joined, simulated
+from morphology_turns import turn_rows, turns_note
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, rotate
+from scipy.ndimage import gaussian_filter
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import adjusted_rand_score, balanced_accuracy_score, normalized_mutual_info_score, roc_auc_score
@@ -46,7 +46,6 @@ RESULTS = Path(__file__).parent / "results"
 SETS = Path("results-morphology")
 THREADS = 2
 _COSMOS = tuple(level for level in LEVELS if level >= 50)
-_TURNS = 36
 _NOISELESS = 1e5
 _DENOISED = 200
 
@@ -184,59 +183,8 @@ def told_classes(known: describing.Described, true: NDArray[np.str_]) -> list[st
 def turns_part(encoder: Encoder, options: argparse.Namespace) -> None:
     """How much features and classes change when the picture of a galaxy is turned."""
     stamps = simulated(SETS, 100.0)
-    chosen = stamps.rows(np.arange(0, len(stamps), len(stamps) // 80))
-    rows = []
-    # Turned by interpolation, which changes the noise too; quarters are exact.
-    angles = np.arange(_TURNS) * 360.0 / _TURNS
-    turned = [chosen if angle == 0 else turned_by(chosen, float(angle)) for angle in angles]
-    known = [described(one) for one in turned]
-    assert encoder.reference is not None
-    whole = described(stamps)
-    result = own(whole, encoder)
-    places = {one: i for i, one in enumerate(stamps.ids)}
-    at = np.array([places[one] for one in chosen.ids])
-    names = []
-    for one in known:
-        embedding = np.concatenate([whole.encoded.embedding, one.encoded.embedding])
-        # The classes that the votes of the whole set give to the turned galaxies: of the nearest in the embedding.
-        distance = ((embedding[len(stamps) :, None] - whole.encoded.embedding[None]) ** 2).sum(axis=2)
-        names.append(result.by_votes[distance.argmin(axis=1)])
-    cosine = [
-        np.sum(one.encoded.features * known[0].encoded.features, axis=1)
-        / np.linalg.norm(one.encoded.features, axis=1)
-        / np.linalg.norm(known[0].encoded.features, axis=1)
-        for one in known
-    ]
-    unchanged = np.array([name == result.by_votes[at] for name in names[1:]])
-    head_same = np.mean(
-        [one.encoded.probabilities.argmax(axis=1) == known[0].encoded.probabilities.argmax(axis=1) for one in known[1:]]
-    )
-    rows.append(["cosine of features, mean", f"{np.mean(cosine[1:]):.4f}"])
-    rows.append(["cosine of features, lowest of 100", f"{np.quantile(cosine[1:], 0.01):.4f}"])
-    rows.append(["class of the encoder unchanged", f"{head_same:.3f}"])
-    rows.append(["class of the nearest galaxy unchanged", f"{unchanged.mean():.3f}"])
-    rows.append(["the same of kept galaxies", f"{unchanged[:, result.kept[at]].mean():.3f}"])
-    note = f"{len(chosen)} galaxies of S/N 100, {_TURNS} turns, each resampled, measured and encoded again."
-    write_table("turns", "Turned galaxies", ["measure", "value"], rows, note)
-
-
-def turned_by(stamps: Stamps, angle: float) -> Stamps:
-    """Return stamps turned by an angle in degrees."""
-    images = np.stack([rotate(image, angle, reshape=False, order=3) for image in stamps.images])
-    masks = np.stack(
-        [rotate(mask.astype(float), angle, reshape=False, order=1, cval=1.0) > 0.3 for mask in stamps.masks]
-    )
-    # Interpolation lowers the noise, which is measured again as it would be.
-    sky_rms = stamps.sky_rms * _sky(images, masks) / _sky(stamps.images, stamps.masks)
-    return replace(stamps, images=np.where(masks, 0, images).astype(np.float32), masks=masks, sky_rms=sky_rms)
-
-
-def _sky(images: NDArray[np.floating], masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the scatter of the pixels far from the middle of each stamp."""
-    axis = np.arange(images.shape[1]) - (images.shape[1] - 1) / 2
-    far = np.hypot(axis[:, None], axis[None, :]) >= 50.0
-    pixels = [image[far & ~mask] for image, mask in zip(images, masks, strict=True)]
-    return np.array([1.4826 * np.median(np.abs(values - np.median(values))) for values in pixels])
+    rows = turn_rows(stamps, described(stamps), encoder, THREADS)
+    write_table("turns", "Turned galaxies", ["measure", "value"], rows, turns_note())
 
 
 def resamples_part(encoder: Encoder, options: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
@@ -20,7 +21,8 @@ TOTAL_APERTURE = 1.5
 _PARTS = 4
 _CORE_PX = 6
 _FINE_PX = 0.5
-_STEP_PX = _FINE_PX / 16
+# Steps of the radius: 1/16 of the narrowest annulus.
+_STEPS_IN_PX = np.float32(16 / _FINE_PX)
 _GROWTH = 1.06
 # Half-width of the annulus in which the brightness at a radius is measured, as a share of the radius.
 _ANNULUS = 0.2
@@ -162,18 +164,19 @@ def profile(images: Images, valid: NDArray[np.bool_], ellipses: Ellipses, radii:
 
     used = in_parts(valid[row, ys, xs].astype(np.float32) / _PARTS**2)
     values = in_parts(images[row, ys, xs]) * used
-    place = _annulus(fine_radii, size) + row * (count + 1)
-    filled = np.bincount(place.ravel(), used.ravel(), minlength=n * (count + 1))
-    sums = np.bincount(place.ravel(), values.ravel(), minlength=n * (count + 1))
-    # All other pixels, whole; those that do not count go to a last, unused annulus.
-    place = _annulus(radii, size)
-    place[~valid] = count
-    place[row, ys, xs] = count
-    place += row * (count + 1)
-    filled += np.bincount(place.ravel(), minlength=n * (count + 1))
-    sums += np.bincount(place.ravel(), images.ravel(), minlength=n * (count + 1))
-    pixels = filled.reshape(n, count + 1)[:, :count].astype(np.float64)
-    sums = sums.reshape(n, count + 1)[:, :count]
+    table = _annulus_table(size)
+    # What lies outside of all goes to a last, unused annulus.
+    place = table[np.minimum((fine_radii * _STEPS_IN_PX).astype(np.int32), len(table) - 1)] + row * (count + 1)
+    filled = np.bincount(place.ravel(), used.ravel(), minlength=n * (count + 1)).reshape(n, count + 1)
+    sums = np.bincount(place.ravel(), values.ravel(), minlength=n * (count + 1)).reshape(n, count + 1)
+    # All other pixels, whole.
+    others = valid.copy()
+    others[row, ys, xs] = False
+    whole = np.zeros((2, n, count + 1))
+    _add_up(images, others, radii, table, *whole)
+    filled += whole[0]
+    sums += whole[1]
+    pixels, sums = filled[:, :count].astype(np.float64), sums[:, :count]
     known = pixels > 0.0
     brightness = sums / np.where(known, pixels, 1.0)
     # An annulus without a valid pixel has the brightness of the one inside.
@@ -185,20 +188,34 @@ def profile(images: Images, valid: NDArray[np.bool_], ellipses: Ellipses, radii:
     return Profile(edges, brightness, pixels, area, growth)
 
 
-def _annulus(radii: Images, size: int) -> NDArray[np.int32]:
-    """Return the number of the annulus of each radius; the number of annuli if it lies outside of all."""
-    # A table by fine steps of the radius is several times faster than a search in the edges, and as good:
-    # its steps are 1/16 of the narrowest annulus.
-    table = _annulus_table(size)
-    place = (radii * np.float32(1.0 / _STEP_PX)).astype(np.int32)
-    np.minimum(place, len(table) - 1, out=place)
-    return table[place]
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _add_up(
+    images: Images,
+    used: NDArray[np.bool_],
+    radii: Images,
+    table: NDArray[np.int32],
+    count: Array,
+    sums: Array,
+) -> None:
+    """Count the pixels of each annulus, and sum their brightness."""
+    n, rows, columns = images.shape
+    for i in range(n):
+        for y in range(rows):
+            for x in range(columns):
+                if used[i, y, x]:
+                    place = table[min(int(radii[i, y, x] * _STEPS_IN_PX), len(table) - 1)]
+                    count[i, place] += 1.0
+                    sums[i, place] += images[i, y, x]
 
 
 @cache
 def _annulus_table(size: int) -> NDArray[np.int32]:
+    """Return the number of the annulus by steps of the radius; the number of annuli where it lies outside of all.
+
+    A table by fine steps is several times faster than a search in the edges, and as good.
+    """
     edges = annulus_edges(size)
-    middles = (np.arange(int(np.ceil(edges[-1] / _STEP_PX)) + 2) + 0.5) * _STEP_PX
+    middles = (np.arange(int(np.ceil(edges[-1] * _STEPS_IN_PX)) + 2) + 0.5) / _STEPS_IN_PX
     return (np.searchsorted(edges, middles, side="right") - 1).astype(np.int32)
 
 

@@ -130,7 +130,7 @@ def classify(
             threads=threads,
         )
         groups = found.groups
-        named, for_class = _by_clusters(found, reduced, values[usable], reduction, reference, threads)
+        named, for_class = by_clusters(found, reduced, values[usable], reduction, reference, threads)
     else:
         groups, agreed = _published(embedding[usable], settings.vote, settings, seed)
         named = _named(values[usable], groups, settings.n_groups, reference)
@@ -181,7 +181,7 @@ def _one_hot(named: GroupNames) -> NDArray[np.float64]:
     return np.array([[float(name == each) for each in CLASSES] for name in named.names])
 
 
-def _by_clusters(
+def by_clusters(
     found: Consensus,
     reduced: NDArray[np.floating],
     values: NDArray[np.floating],
@@ -192,6 +192,28 @@ def _by_clusters(
     """Name groups, and let each cluster of each run vote for classes by the rendered galaxies that fall into it.
 
     Without a reference of the same embedding, it votes for those of the groups to which its members belong.
+
+    Parameters
+    ----------
+    found : Consensus
+        The vote, of n galaxies.
+    reduced : ndarray, shape (m, d)
+        Components of the galaxies that get a class: those n, or with a reference any.
+    values : ndarray, shape (n, q)
+        Quantities by which groups are named.
+    reduction : Reduction
+        From embedding to components.
+    reference : Reference
+        Rendered galaxies of known class.
+    threads : int
+        Runs that are worked on at a time.
+
+    Returns
+    -------
+    named : GroupNames
+        Names of the groups.
+    votes : ndarray, shape (m, len(CLASSES))
+        Shares of the vote.
     """
     n_groups = found.votes.shape[1]
     if reference.embedding.shape[1] != len(reduction.mean):

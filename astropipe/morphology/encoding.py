@@ -19,13 +19,16 @@ from astropipe.morphology.polar import fourier_features
 from astropipe.morphology.profiles import ring_profiles
 from astropipe.morphology.reader import Reader
 from astropipe.morphology.rendering.galaxies import TRUTH
-from astropipe.morphology.stamps import BATCH, Stamps
+from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.standard import filled, network_input
 
 Precision = Literal["float32", "bfloat16"]
 # Turns by quarters, exact on the grid of pixels, over which features are averaged: a galaxy that is turned by a quarter
 # has the same. That the network was trained on turned and mirrored galaxies does the rest.
 _QUARTERS = (0, 1, 2, 3)
+# Few enough galaxies that what the network makes of them stays in the cache, and in memory that need not be asked for
+# again and again; of fewer its weights would be read too often.
+_TOGETHER = 24
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,8 @@ def see(network: ConvNeXt, denoiser: Denoiser, stamps: Stamps, view: View, preci
     parts: list[NDArray[np.float32]] = [np.empty((0, network.architecture.widths[-1]), dtype=np.float32)]
     half = torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
     with torch.inference_mode(), half:
-        for start in range(0, len(stamps), BATCH):
-            rows = slice(start, start + BATCH)
+        for start in range(0, len(stamps), _TOGETHER):
+            rows = slice(start, start + _TOGETHER)
             seen = network_input(
                 torch.from_numpy(np.ascontiguousarray(stamps.images[rows])),
                 torch.from_numpy(np.ascontiguousarray(stamps.masks[rows])),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.special import ndtr
 
 from astropipe.morphology.apertures import Ellipses
@@ -13,8 +13,6 @@ Array = NDArray[np.float64]
 Images = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
-# Pixels touch also at corners, but only within their own image.
-_NEIGHBOURS = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))], dtype=bool)
 _BRIGHTEST = 0.2
 _STEPS = 3
 _FOLLOWS = 0.7
@@ -30,10 +28,31 @@ def connected(above: Mask, seeds: NDArray[np.intp]) -> Mask:
     seeds : ndarray of int, shape (n,)
         Place of the pixel in the flattened image.
     """
-    labels, _ = ndimage.label(above, structure=_NEIGHBOURS)
-    flat = labels.reshape(len(above), -1)
-    own = flat[np.arange(len(flat)), seeds][:, None]
-    return ((flat == own) & (own > 0)).reshape(above.shape)
+    result = np.zeros_like(above)
+    _flood(above, seeds, result)
+    return result
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _flood(above: Mask, seeds: NDArray[np.intp], result: Mask) -> None:
+    """Mark, in each image, the pixels that a way over neighbours and corners leads to from a seed."""
+    n, rows, columns = above.shape
+    waiting = np.empty(rows * columns, dtype=np.int64)
+    for i in range(n):
+        count = 0
+        y, x = divmod(seeds[i], columns)
+        if above[i, y, x]:
+            result[i, y, x] = True
+            waiting[0], count = seeds[i], 1
+        while count > 0:
+            count -= 1
+            y, x = divmod(waiting[count], columns)
+            for row in range(max(y - 1, 0), min(y + 2, rows)):
+                for column in range(max(x - 1, 0), min(x + 2, columns)):
+                    if above[i, row, column] and not result[i, row, column]:
+                        result[i, row, column] = True
+                        waiting[count] = row * columns + column
+                        count += 1
 
 
 def petrosian_segment(smooth: Images, valid: Mask, radii: Images, petrosian_px: Array) -> Mask:

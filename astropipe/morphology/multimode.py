@@ -7,8 +7,11 @@ area ratio of M is taken where A2^2 / A1 is largest over a grid of levels, witho
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from astropipe.morphology.gini_m20 import connected
 
 Array = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -20,7 +23,6 @@ _FAINTEST = 0.2
 _LEVELS = np.arange(0.0, 1.0, 0.02)
 _SMOOTHING_PX = 1.0
 _MARGIN_PX = 4
-_IN_PLANE = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))], dtype=bool)
 
 
 def multimode_intensity_deviation(images: Images, segment: Mask) -> tuple[Array, Array, Array]:
@@ -62,58 +64,106 @@ def _main_segment(light: Images) -> Mask:
     downwards = np.sort(light[light > 0.0])[::-1]
     faint = downwards <= _FAINTEST * np.cumsum(downwards, dtype=np.float64) / np.arange(1, len(downwards) + 1)
     level = downwards[np.argmax(faint) - 1] if faint.any() else downwards[-1]
-    brightest = np.unravel_index(np.argmax(light), light.shape)
-    labels, _ = ndimage.label(light >= level, structure=np.ones((3, 3)))
+    brightest = np.array([np.argmax(light)])
+    own = connected((light >= level)[None], brightest)[0]
     # Less ragged: at least five of the nine pixels around each.
-    own = ndimage.uniform_filter((labels == labels[brightest]).astype(np.float32), 3, mode="constant") > 0.5
-    own[brightest] = True
-    labels, _ = ndimage.label(own, structure=np.ones((3, 3)))
-    return np.asarray(labels == labels[brightest])
+    own = ndimage.uniform_filter(own.astype(np.float32), 3, mode="constant") > 0.5
+    own.flat[brightest] = True
+    return connected(own[None], brightest)[0]
 
 
 def _multimode(light: Images, own: Mask) -> float:
     """Return the area ratio of the two largest clumps, at the level where A2^2 / A1 is largest."""
-    values = np.sort(light[own])
+    pixels = np.flatnonzero(own)
+    downwards = pixels[np.argsort(-light.flat[pixels])]
+    values = light.flat[downwards[::-1]]
     levels = values[(_LEVELS * (len(values) - 1)).astype(int)]
-    labels, count = ndimage.label((light >= levels[:, None, None]) & own, structure=_IN_PLANE)
-    if count <= len(levels):
-        return 0.0
-    area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    # Labels are given level by level.
-    until = np.maximum.accumulate(labels.reshape(len(levels), -1).max(axis=1))
-    level = np.searchsorted(until, np.arange(1, count + 1))
-    order = np.lexsort((-area, level))
-    start = np.searchsorted(level[order], np.arange(len(levels)))
-    several = np.diff(np.append(start, count)) > 1
-    first, second = (area[order[start[several] + i]].astype(float) for i in (0, 1))
-    return float((second / first)[np.argmax(second**2 / first)])
+    areas = np.zeros((len(levels), 2))
+    _largest_clumps(light, downwards, levels, areas)
+    first, second = areas[areas[:, 1] > 0].T
+    return float((second / first)[np.argmax(second**2 / first)]) if len(first) else 0.0
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _largest_clumps(light: Images, downwards: NDArray[np.intp], levels: Images, areas: Array) -> None:
+    """Fill in the areas of the two largest clumps of pixels that are at least as bright as each level.
+
+    From the highest level downwards pixels are added, and clumps grow together: each pixel leads to the one with which
+    its clump began, in the end.
+    """
+    rows, columns = light.shape
+    pixels = light.ravel()
+    leads_to, area = np.full(light.size, -1), np.zeros(light.size)
+    beginnings = np.empty(len(downwards), dtype=np.int64)
+    added = n_clumps = 0
+    for at in range(len(levels) - 1, -1, -1):
+        while added < len(downwards) and pixels[downwards[added]] >= levels[at]:
+            own = downwards[added]
+            y, x = divmod(own, columns)
+            leads_to[own], area[own] = own, 1.0
+            beginnings[n_clumps] = own
+            for row in range(max(y - 1, 0), min(y + 2, rows)):
+                for column in range(max(x - 1, 0), min(x + 2, columns)):
+                    other = row * columns + column
+                    if leads_to[other] < 0:
+                        continue
+                    while leads_to[other] != other:
+                        leads_to[other] = leads_to[leads_to[other]]
+                        other = leads_to[other]
+                    if other != own:
+                        area[other] += area[own]
+                        leads_to[own], own = other, other
+            added += 1
+            n_clumps += 1
+        left = 0
+        for i in range(n_clumps):
+            if leads_to[beginnings[i]] == beginnings[i]:
+                beginnings[left] = beginnings[i]
+                left += 1
+                size = area[beginnings[i]]
+                areas[at, 1] = max(areas[at, 1], min(size, areas[at, 0]))
+                areas[at, 0] = max(areas[at, 0], size)
+        n_clumps = left
 
 
 def _intensity_deviation(light: Images, area: int) -> tuple[float, float]:
     """Return I and D of one galaxy: each pixel belongs to the peak to which the way uphill leads."""
     padded = np.pad(light, _MARGIN_PX)
     smooth = ndimage.gaussian_filter(padded, _SMOOTHING_PX, mode="constant")
-    size = smooth.shape[1]
-    flat = smooth.ravel()
-    # In this order the first of equal pixels wins for all of them, so that no flat top has two peaks.
-    steps = np.array([dy * size + dx for dy in (-1, 0, 1) for dx in (-1, 0, 1)])
-    inner = np.zeros(smooth.shape, dtype=bool)
-    inner[1:-1, 1:-1] = smooth[1:-1, 1:-1] > 0.0
-    pixels = np.flatnonzero(inner)
-    uphill = np.arange(flat.size)
-    uphill[pixels] = pixels + steps[np.argmax(flat[pixels[:, None] + steps], axis=1)]
-    while True:
-        further = uphill[uphill]
-        if np.array_equal(further, uphill):
-            break
-        uphill = further
-    flux = np.bincount(uphill[pixels], flat[pixels], minlength=flat.size)
-    peaks = pixels[uphill[pixels] == pixels]
-    peaks = peaks[np.argsort(-flux[peaks])]
-    y, x = divmod(int(peaks[0]), size)
+    flux = np.zeros(smooth.shape)
+    _run_uphill(smooth, flux)
+    peaks = np.flatnonzero(flux)
+    peaks = peaks[np.argsort(-flux.flat[peaks])]
+    y, x = divmod(int(peaks[0]), smooth.shape[1])
     total = float(padded.sum(dtype=np.float64))
     pixel_y, pixel_x = (np.arange(length) for length in padded.shape)
     away_y = y - float(padded.sum(axis=1, dtype=np.float64) @ pixel_y) / total
     away_x = x - float(padded.sum(axis=0, dtype=np.float64) @ pixel_x) / total
-    intensity = float(flux[peaks[1]] / flux[peaks[0]]) if len(peaks) > 1 else 0.0
+    intensity = float(flux.flat[peaks[1]] / flux.flat[peaks[0]]) if len(peaks) > 1 else 0.0
     return intensity, float(np.hypot(away_y, away_x) * np.sqrt(np.pi / area))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _run_uphill(smooth: Images, flux: Array) -> None:
+    """Add the light of each pixel inside of the edge to that of the peak to which the way uphill leads."""
+    rows, columns = smooth.shape
+    light, total = smooth.ravel(), flux.ravel()
+    uphill = np.arange(light.size)
+    for y in range(1, rows - 1):
+        for x in range(1, columns - 1):
+            own = y * columns + x
+            if light[own] <= 0.0:
+                continue
+            # The first of equal pixels wins for all of them, so that no flat top has two peaks.
+            best = own - columns - 1
+            for row in range(y - 1, y + 2):
+                for other in range(row * columns + x - 1, row * columns + x + 2):
+                    if light[other] > light[best]:
+                        best = other
+            uphill[own] = best
+    for y in range(1, rows - 1):
+        for own in range(y * columns + 1, (y + 1) * columns - 1):
+            if light[own] > 0.0:
+                while uphill[uphill[own]] != uphill[own]:
+                    uphill[own] = uphill[uphill[own]]
+                total[uphill[own]] += light[own]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from astropipe.morphology.clustering import Partition, check_clusterers, partition
 from astropipe.morphology.co_association import cut
@@ -253,12 +253,13 @@ def _checked(features: NDArray[np.floating]) -> NDArray[np.float32]:
 
 def _each(task: Callable[[int], Any], n: int, threads: int) -> list[Any]:
     """Do n tasks on threads, each with single-threaded libraries: their sums would else depend on the threads."""
+    libraries = ThreadpoolController()  # To find them takes longer than many a task.
 
     def alone(i: int) -> Any:
-        with threadpool_limits(1, user_api="openmp"):  # OpenMP counts for each thread of ours by itself.
+        with libraries.limit(limits=1, user_api="openmp"):  # OpenMP counts for each thread of ours by itself.
             return task(i)
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(threads, 1)) as pool:
+    with libraries.limit(limits=1, user_api="blas"), ThreadPoolExecutor(max(threads, 1)) as pool:
         return list(pool.map(alone, range(n)))
 
 

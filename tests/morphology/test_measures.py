@@ -7,13 +7,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.optimize import brentq
 from scipy.special import gammainc
 from scipy.stats import spearmanr
 from sersic_stamps import SCALE_ARCSEC, SIZE, clumpy_image, sersic_image, stamps_of
 
 from astropipe.morphology.flags import GalaxyFlag
-from astropipe.morphology.gini_m20 import gini, m20
+from astropipe.morphology.gini_m20 import connected, gini, m20
 from astropipe.morphology.measure_columns import MEASURE_COLUMNS
 from astropipe.morphology.measures import measure
 from astropipe.morphology.multimode import multimode_intensity_deviation
@@ -172,6 +173,51 @@ def test_two_equal_peaks_have_multimode_and_intensity_one() -> None:
     assert intensity[0] == pytest.approx(1.0, abs=0.1)
     assert 0.4 < deviation[0] < 0.8
     assert multimode[0] == pytest.approx(1.0, abs=0.1)
+
+
+def test_clumps_are_those_that_a_labelling_of_each_level_finds() -> None:
+    rng = np.random.default_rng(5)
+    axis = np.arange(48) - 23.5
+    bright = np.exp(-np.hypot(axis[:, None], axis[None, :]) / 8.0)
+    for smooth in (1.0, 2.0, 4.0):
+        knots = smooth * np.abs(ndimage.gaussian_filter(rng.standard_normal((48, 48)), smooth))
+        image = (1.0 + bright * (1.0 + 3.0 * knots)).astype(np.float32)
+        segment = np.zeros((48, 48), dtype=bool)
+        segment[8:40, 8:40] = True
+        (found,), _, _ = multimode_intensity_deviation(image[None], segment[None])
+        # All pixels are bright enough, but the smoothing of the outline takes its four corners.
+        segment[[8, 8, 39, 39], [8, 39, 8, 39]] = False
+        ratios = []
+        for level in np.sort(image[segment])[(np.arange(0.0, 1.0, 0.02) * (segment.sum() - 1)).astype(int)]:
+            labels, _ = ndimage.label((image >= level) & segment, structure=np.ones((3, 3)))
+            area = np.sort(np.append(np.bincount(labels.ravel())[1:], 0))[::-1]
+            ratios.append((area[1] ** 2 / area[0], area[1] / area[0]))
+        assert max(ratios)[0] > 0.0
+        assert found == pytest.approx(max(ratios)[1], rel=1e-12)
+
+
+def test_the_second_of_two_clumps_has_its_share_of_the_light() -> None:
+    rows, columns = np.indices((SIZE, SIZE))
+    image = sum(
+        peak * np.exp(-0.5 * ((rows - 63) ** 2 + (columns - c) ** 2) / 9.0) for peak, c in ((1.0, 57), (0.6, 69))
+    ).astype(np.float32)
+    _, intensity, deviation = multimode_intensity_deviation(image[None], image[None] > 0.01)
+    # A Gaussian that is cut off at a brightness keeps the share (peak - brightness) / peak of its light.
+    level = 0.2 * image[image > 0.1].mean()
+    assert intensity[0] == pytest.approx((0.6 - level) / (1.0 - level), abs=0.03)
+    assert deviation[0] > 0.3
+
+
+def test_only_what_is_connected_with_its_seed_is_kept() -> None:
+    above = np.random.default_rng(6).random((4, 30, 40)) < 0.35
+    seeds = np.array([np.flatnonzero(above[0])[0], np.flatnonzero(above[1])[-1], np.flatnonzero(~above[2])[0], 615])
+    above[3] = True
+    above[3, :, 20] = False
+    found = connected(above, seeds)
+    for mask, seed, own in zip(above, seeds, found, strict=True):
+        labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+        np.testing.assert_array_equal(own, mask & (labels == labels.flat[seed]))
+    assert found[0].any() and not found[2].any() and found[3].sum() == 30 * (20 if 615 % 40 < 20 else 19)
 
 
 def test_masked_pixels_change_little() -> None:
