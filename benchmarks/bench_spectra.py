@@ -233,7 +233,7 @@ def profile(fitter: Fitter, options: argparse.Namespace) -> None:
     # A thread has a profile of its own: without the pool.
     for start in range(0, n, prediction.BATCH):
         rows = slice(start, start + prediction.BATCH)
-        prediction._predict(fitter, recorded.flux[rows], recorded.ivar[rows], False)
+        prediction._predict(fitter, recorded.flux[rows], recorded.ivar[rows], models=False)
     profiler.create_stats()
     seconds = {(Path(file).name, name): times[3] for (file, _, name), times in profiler.stats.items()}
     lines = [[label, f"{seconds[function] / n * 1e3:.2f}"] for label, function in _TIMED.items()]
