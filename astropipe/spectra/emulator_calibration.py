@@ -26,8 +26,8 @@ from astropipe.spectra.start import StartNetwork
 # Of the weights; the spectra have no noise.
 _SNR = 100.0
 _BATCH = 64
-# Shares of stars, within how many standard errors they should lie, and what each counts: errors have longer tails than
-# a Gaussian, so that no factor serves both.
+# Shares of stars, within how many standard errors they should lie, and what each counts: ratios have longer tails than
+# a Gaussian, so that no factor serves both, and a user may ask for either.
 _QUANTILES = ((0.6827, 1.0, 0.5), (0.9545, 2.0, 0.5))
 # Stars count for a temperature as a Gaussian of this width says; at least so many, in effect.
 _NEAR_K = 300.0
