@@ -47,6 +47,8 @@ app.add_typer(settings.app, name="config")
 
 def run() -> None:
     """Run the command line and exit with the code that the error at hand stands for."""
+    # What an earlier call in this process asked for (--quiet, --log-file) holds for that call alone.
+    log.configure()
     try:
         app()
     except AstropipeError as error:

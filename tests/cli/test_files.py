@@ -84,6 +84,15 @@ def test_export_says_what_it_wrote(cli: Cli, folder: Path, minimal: Write, capsy
     assert cli("export", path, "--to", "getdist") == 3
 
 
+def test_quiet_holds_for_one_call_alone(
+    cli: Cli, folder: Path, minimal: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("inference", "sample", "--set", "inference.problem=nowhere", "--quiet", "-o", folder / "b.h5") == 2
+    capsys.readouterr()
+    assert cli("export", minimal(folder / "a.h5", "stellar-catalog"), "--to", "csv") == 0
+    assert str(folder / "a.csv") in capsys.readouterr().err
+
+
 def test_merge_keeps_an_existing_output_unless_forced(cli: Cli, folder: Path, minimal: Write) -> None:
     whole = minimal(folder / "a.h5", "metrics", rows=2)
     output = folder / "all.h5"
