@@ -183,7 +183,7 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
         labels=labels.double().numpy(),
         errors=variance[:, :N_LABELS].sqrt().double().numpy(),
         covariance=covariance.numpy(),
-        information=information(covariance).numpy(),
+        information=information(fit.parameters[:, :RV], covariance).numpy(),
         bound=fit.bound[:, :N_LABELS].numpy(),
         rv=fit.rv_peak.double().numpy(),
         rv_err=(variance[:, RV] + asymmetry**2).sqrt().double().numpy(),
@@ -201,15 +201,16 @@ def _rows(emulator: Emulator, fit: Fit, *, models: bool) -> Rows:
     )
 
 
-def information(covariance: Tensor) -> Tensor:
+def information(labels: Tensor, covariance: Tensor) -> Tensor:
     """Return what the data say of each label, shape (n, 17): 1 - variance / prior variance, 0 nothing, 1 all.
 
+    Labels are those of `prior.prior_term`, shape (n, 18), the covariance that of the first 17, shape (n, 17, 17).
     Of t_eff, log_g and fe_h the prior is that of the population, of the other abundances that of [X/Fe] given [Fe/H]:
     an abundance that is known because iron is known is not measured.
     """
     variance = torch.diagonal(covariance, dim1=1, dim2=2)
     relative = variance[:, 3:] + variance[:, 2:3] - 2.0 * covariance[:, 2, 3:]
-    prior = torch.cat([stellar_sigma(), x_fe_sigma()]) ** 2
+    prior = torch.cat([stellar_sigma().expand(len(labels), 3), x_fe_sigma(labels)], dim=1) ** 2
     return (1.0 - torch.cat([variance[:, :3], relative], dim=1) / prior).clamp(0.0, 1.0)
 
 

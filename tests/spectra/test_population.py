@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.stats import ks_2samp
+from scipy import stats
 
 from astropipe.spectra import population, prior
 from astropipe.spectra.labels import ELEMENTS
@@ -44,7 +44,7 @@ def test_alpha_elements_rise_to_a_quarter_of_a_dex_in_poor_stars() -> None:
 @pytest.mark.parametrize("column", range(18))
 def test_grid_and_survey_have_the_same_stars(column: int) -> None:
     grid = np.array([draw_star(index).labels for index in range(400)])
-    assert ks_2samp(grid[:, column], DRAWN[:, column]).pvalue > 1e-3
+    assert stats.ks_2samp(grid[:, column], DRAWN[:, column]).pvalue > 1e-3
 
 
 def test_a_star_of_the_grid_depends_on_seed_and_index_only() -> None:
@@ -55,13 +55,29 @@ def test_a_star_of_the_grid_depends_on_seed_and_index_only() -> None:
     assert [index for index in range(30) if held_out(index)] == [9, 19, 29]
 
 
-def _log_prior(labels: torch.Tensor) -> torch.Tensor:
-    """Return the logarithm of the prior, written out label by label."""
+def _carbon_less_oxygen(fe_h: float) -> tuple[float, float]:
+    """Return mean and standard deviation of [C/Fe] - [O/Fe] about its trend: C/O is below 0.85 (0.54 in the Sun)."""
+    sigma = np.hypot(population.SCATTER_DEX["C"], population.SCATTER_DEX["O"])
+    cut = np.log10(0.85) - (8.39 - 8.66) + 0.25 * min(max(-fe_h, 0.0), 1.0)
+    cut_normal = stats.truncnorm(-np.inf, cut / sigma, scale=sigma)
+    return float(cut_normal.mean()), float(cut_normal.std())
+
+
+def _log_prior(labels: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
+    """Return the logarithm of the prior, written out label by label; scatter is that at the middle."""
     t_eff, log_g, fe_h = labels[:3]
     total = -0.5 * (((t_eff - 5200.0) / 1000.0) ** 2 + ((log_g - 3.2) / 1.5) ** 2 + ((fe_h + 0.4) / 0.8) ** 2)
+    deviations = {}
     for i, element in enumerate(ELEMENTS[1:]):
         mean = 0.25 * min(max(-float(fe_h), 0.0), 1.0) if element in population.ALPHA_ELEMENTS else 0.0
-        total -= 0.5 * ((labels[3 + i] - fe_h - mean) / population.SCATTER_DEX[element]) ** 2
+        deviations[element] = labels[3 + i] - fe_h - mean
+    carbon, oxygen = deviations.pop("C"), deviations.pop("O")
+    total -= (
+        0.5 * ((carbon - oxygen - _carbon_less_oxygen(float(fe_h))[0]) / _carbon_less_oxygen(float(middle[2]))[1]) ** 2
+    )
+    total -= 0.5 * ((carbon + oxygen) / np.hypot(population.SCATTER_DEX["C"], population.SCATTER_DEX["O"])) ** 2
+    for element, deviation in deviations.items():
+        total -= 0.5 * (deviation / population.SCATTER_DEX[element]) ** 2
     v_mean = float(population.mean_v_micro(float(t_eff), float(log_g)))
     return total - 0.5 * ((labels[-1] - v_mean) / 0.25) ** 2
 
@@ -74,8 +90,23 @@ def test_the_gradient_of_the_prior_is_that_of_differences() -> None:
             up, down = labels.clone(), labels.clone()
             up[column] += step
             down[column] -= step
-            difference = float(_log_prior(up) - _log_prior(down)) / (2.0 * step)
+            difference = float(_log_prior(up, labels) - _log_prior(down, labels)) / (2.0 * step)
             assert float(term.gradient[0, column]) == pytest.approx(difference, rel=0.02, abs=0.02 / max(step, 0.1))
+
+
+def test_the_prior_of_carbon_and_oxygen_is_the_mean_and_scatter_of_drawn_stars() -> None:
+    stars = population.draw_labels(np.random.default_rng(3), 100_000)
+    stars = stars[np.abs(stars[:, 2] + 0.5) < 0.05]
+    two = [2 + ELEMENTS.index(element) for element in ("C", "O")]
+    drawn = stars[:, two] - stars[:, 2:3]
+    centre = torch.from_numpy(stars.mean(0)[None]).float()
+    term = prior.prior_term(centre)
+    covariance = torch.linalg.inv(term.precision[0, 3:-1, 3:-1].double())[np.ix_([0, 2], [0, 2])]
+    # Cut at 2.5 standard deviations, drawn stars scatter by one per cent less.
+    assert covariance.numpy() == pytest.approx(np.cov(drawn.T), rel=0.06)
+    # No pull at the mean star.
+    pull = (term.gradient[0, two] * prior.x_fe_sigma(centre)[0, [0, 2]]).abs()
+    assert float(pull.max()) < 0.03
 
 
 def test_the_precision_of_the_prior_gives_the_scatter_back() -> None:
