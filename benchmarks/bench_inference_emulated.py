@@ -27,6 +27,7 @@ W0WA = "w0wa-chronometers-desi-dr2"
 PROBLEMS = (
     ("gaussian", {"n_parameters": 5}),
     ("correlated-gaussian", {}),
+    ("cut-gaussian", {"cut": -1.0}),
     ("rosenbrock", {}),
     ("ring", {}),
     ("himmelblau", {}),

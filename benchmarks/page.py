@@ -48,6 +48,7 @@ COMMANDS = {
             "spectra-emulator",
             "spectra-labels",
             "spectra-coverage",
+            "spectra-coverage-missed",
             "spectra-coverage-temperature",
             "spectra-perfect",
             "spectra-masks",

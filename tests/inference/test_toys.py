@@ -17,6 +17,7 @@ from astropipe.runtime.errors import UsageError
 
 TOYS = (
     "correlated-gaussian",
+    "cut-gaussian",
     "eggbox",
     "gaussian",
     "himmelblau",
@@ -62,6 +63,17 @@ def test_gaussians_agree_with_scipy(n: int, rho: float) -> None:
     covariance = np.full((n, n), rho) + (1.0 - rho) * np.eye(n)
     expected = stats.multivariate_normal(np.zeros(n), covariance).logpdf(x)
     np.testing.assert_allclose(toy.log_likelihood(x), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("cut", [-1.0, 0.5])
+def test_what_a_cut_leaves_of_a_gaussian_is_what_draws_have(cut: float) -> None:
+    toy = problem("cut-gaussian", n_parameters=3, cut=cut)
+    draws = np.random.default_rng(2).normal(size=(200_000, 3))
+    values = toy.log_likelihood(draws)
+    left = np.isfinite(values)
+    np.testing.assert_allclose(values[left], stats.multivariate_normal(np.zeros(3)).logpdf(draws[left]), rtol=1e-12)
+    assert toy.log_evidence is not None
+    assert np.mean(left) == pytest.approx(math.exp(toy.log_evidence) * 20.0**3, abs=0.005)
 
 
 def test_loggamma_agrees_with_scipy() -> None:

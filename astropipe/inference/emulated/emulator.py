@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from astropipe.inference.emulated.feasibility import Feasibility
 from astropipe.inference.emulated.gaussian_process import GaussianProcess, fit_hyperparameters
 
 Array = NDArray[np.float64]
@@ -31,6 +32,9 @@ OPTIMISM = 2.0
 """By how many of its deviations ln L may be above the mean of the fine process without a surprise."""
 
 COARSE_NOISE = 0.03
+
+ENOUGH_FEASIBLE = 4
+"""Points where ln L has a value, for each parameter, from which it is learned without those where it is −inf."""
 
 MOST_POINTS, MOST_COARSE = 1000, 800
 """Training points at most, those of highest likelihood: the cost of a process grows with their cube."""
@@ -111,7 +115,9 @@ class Emulator:
 
     Two processes share the work. The fine one renders ln L where the posterior can be; points far below would force
     short length scales on it, so it does not see them. Where the coarse one, which learns the logarithm of the
-    distance to the maximum from all points, says that ln L is far below, its word is taken.
+    distance to the maximum from all points, says that ln L is far below, its word is taken. Where ln L is −inf at some
+    points, neither of them learns from these: it may be as high as anywhere beside the edge, and a process that has to
+    fall there is too low before it. A third one tells on which side of the edge a place is.
 
     Parameters
     ----------
@@ -125,6 +131,10 @@ class Emulator:
 
     def __init__(self, u: Array, log_likelihoods: Array, before: Emulator | None = None, iterations: int = 30) -> None:
         d = u.shape[1]
+        all_u, feasible = u, np.isfinite(log_likelihoods)
+        has_edge = not feasible.all() and np.count_nonzero(feasible) >= ENOUGH_FEASIBLE * d
+        if has_edge:
+            u, log_likelihoods = u[feasible], log_likelihoods[feasible]
         self.highest = float(np.max(log_likelihoods))
         self._sure = 0.0
         self._scale = near(d)
@@ -150,6 +160,10 @@ class Emulator:
         self._fine: GaussianProcess = _process(
             self._whiten(u[close]), y, noise, before._fine if before else None, iterations
         )
+        self._feasibility: Feasibility | None = None
+        if has_edge:
+            earlier_edge = before._feasibility if before else None
+            self._feasibility = Feasibility(self._whiten(all_u), feasible, earlier_edge, iterations)
 
     def exploring(self) -> Emulator:
         """Return the emulator as it is used to explore, where ln L is far below only if that is sure.
@@ -161,7 +175,26 @@ class Emulator:
         return other
 
     def log_likelihood(self, u: Array) -> Array:
-        """Return the emulated ln L at points [m, d] of the unit cube, as [m]."""
+        """Return ln of the expected L at points [m, d] of the unit cube, as [m]: L there, if it is, times whether."""
+        surface = self.surface(u)
+        log_feasible = self.log_feasible(u, surface)
+        # Beyond the edge nothing keeps the surface from rising far above all that is known.
+        above = np.maximum(surface - self.highest, 0.0)
+        return np.asarray(surface + log_feasible + above * np.expm1(log_feasible))
+
+    def log_feasible(self, u: Array, surface: Array, optimism: float = 0.0) -> Array:
+        """Return ln of the probability that ln L is not −inf at points [m, d] with their `surface` [m], as [m].
+
+        Far below the maximum, where it does not matter, 0.
+        """
+        result = np.zeros(len(u))
+        if self._feasibility is not None:
+            matters = surface > self.highest - NEAR_FIT * self._scale
+            result[matters] = self._feasibility.log_probability(self._whiten(u[matters]), optimism)
+        return result
+
+    def surface(self, u: Array) -> Array:
+        """Return the emulated ln L at points [m, d] of the unit cube, were it not −inf, as [m]."""
         x = self._whiten(u)
         values = -decompress(-self._fine.mean(x), self._scale)
         far, coarse = self._far(x, values)
@@ -175,7 +208,7 @@ class Emulator:
         values = -decompress(-fine, self._scale)
         far, coarse = self.exploring()._far(x, fine)
         values[far] = -self._scale * np.expm1(np.clip(-coarse[far], 0.0, 10.0))
-        return np.asarray(self.highest + values)
+        return np.asarray(self.highest + values + self.log_feasible(u, self.highest + values, OPTIMISM))
 
     def deviation(self, u: Array) -> Array:
         """Return the emulator's own estimate of its error in (compressed) ln L at points [m, d], as [m]."""

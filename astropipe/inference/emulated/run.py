@@ -13,7 +13,7 @@ from astropipe.inference.emulated.annealing import Particles
 from astropipe.inference.emulated.candidates import Candidates, draw_candidates, relative_error, suspects
 from astropipe.inference.emulated.correction import Estimate, Round, combine, draw_round, normalised
 from astropipe.inference.emulated.design import first_points, next_points
-from astropipe.inference.emulated.emulator import Emulator, near, predictability
+from astropipe.inference.emulated.emulator import OPTIMISM, Emulator, near, predictability
 from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.result import EmulatedDiagnostics, EmulatedResult
 from astropipe.inference.priors import Prior
@@ -164,10 +164,16 @@ class _Rounds:
         Each is unbiased all the same, since that part has a chance in every round. But the chance may be too small for
         the error to tell.
         """
-        now, u = candidates.particles.log_likelihoods, candidates.particles.u
-        self.counted = [
-            one for one in self.counted if np.mean(now - one.emulator.log_likelihood(u) > 1.0) <= MOST_BLIND
-        ]
+        emulator, u = candidates.emulator, candidates.particles.u
+        now = emulator.surface(u)
+        feasible = emulator.log_feasible(u, now)
+
+        def sees(one: _Counted) -> bool:
+            then = one.emulator.surface(u)
+            hidden = feasible - one.emulator.log_feasible(u, then, OPTIMISM) > math.log(MOST_SURPRISE)
+            return bool(np.mean((now - then > 1.0) | hidden) <= MOST_BLIND)
+
+        self.counted = [one for one in self.counted if sees(one)]
 
     def add(self, run: Knowledge, candidates: Candidates) -> bool:
         """Draw a round, or the pilot while no emulator is trusted; return whether it counts."""
@@ -175,7 +181,7 @@ class _Rounds:
         n, emulator = PILOT if pilot else ROUND, candidates.emulator
         one = draw_round(candidates.pool, candidates.emulated, candidates.possible, candidates.deviation, n, run.rng)
         values, self.doubts = run.evaluate(one.u), 0
-        emulated = emulator.log_likelihood(one.u)
+        emulated = emulator.surface(one.u)
         self.rmse = _rmse(emulated, one, values)
         if pilot:
             alone = combine([one], [values])

@@ -25,6 +25,7 @@ Points = NDArray[np.float64]
 Values = NDArray[np.float64]
 
 Dimensions = Annotated[int, Field(ge=2, le=1000, description="a whole number from 2 to 1000")]
+Cut = Annotated[float, Field(ge=-4.0, le=4.0, description="a number from -4 to 4")]
 Correlation = Annotated[float, Field(gt=-1.0, lt=1.0, description="a number between -1/(n_parameters - 1) and 1")]
 
 NODES_1D, NODES_2D = 800, 300
@@ -45,6 +46,19 @@ class Gaussian:
         squares = (np.sum(x * x, axis=1) - rho / trace * np.sum(x, axis=1) ** 2) / (1.0 - rho)
         log_det = (d - 1) * math.log(1.0 - rho) + math.log(trace)
         return np.asarray(-0.5 * (squares + log_det + d * math.log(2.0 * math.pi)))
+
+
+@dataclass(frozen=True)
+class CutGaussian:
+    """Normalised Gaussian at the origin, unit variances, that has no value where the sum of x exceeds cut · √d."""
+
+    n_parameters: int
+    cut: float
+
+    def __call__(self, x: Points) -> Values:
+        """Return ln L of points [n, d] as [n]."""
+        beyond = np.sum(x, axis=1) > self.cut * math.sqrt(self.n_parameters)
+        return np.where(beyond, -np.inf, Gaussian(self.n_parameters)(x))
 
 
 @dataclass(frozen=True)
@@ -152,6 +166,21 @@ def correlated_gaussian_problem(n_parameters: Dimensions = 5, rho: Correlation =
         Gaussian(n_parameters, rho),
         _box(n_parameters, -10.0, 10.0),
         -n_parameters * math.log(20.0),
+    )
+
+
+@register("cut-gaussian")
+def cut_gaussian_problem(n_parameters: Dimensions = 5, cut: Cut = 0.0) -> Problem:
+    """Build the Gaussian that is −inf beyond a plane, uniform prior on [−10, 10]^d: Z = Φ(cut) 20^−d to 1e-20.
+
+    The plane is so many standard deviations from the maximum of the Gaussian; below 0 the maximum is cut off.
+    """
+    return _problem(
+        "cut-gaussian",
+        f"Gaussian cut at {cut:g} σ in {n_parameters} dimensions",
+        CutGaussian(n_parameters, cut),
+        _box(n_parameters, -10.0, 10.0),
+        float(log_ndtr(cut)) - n_parameters * math.log(20.0),
     )
 
 
