@@ -211,14 +211,21 @@ class Emulator:
         return np.asarray(self.highest + values + self.log_feasible(u, self.highest + values, OPTIMISM))
 
     def deviation(self, u: Array) -> Array:
-        """Return the emulator's own estimate of its error in (compressed) ln L at points [m, d], as [m]."""
+        """Return the emulator's own estimate of its error in (compressed) ln L at points [m, d], as [m].
+
+        Where ln L has no value there is no error; it counts as often as there is one.
+        """
         x = self._whiten(u)
         far, _ = self._far(x, self._fine.mean(x))
-        return np.where(far, 0.5, self._fine.deviation(x))
+        return np.where(far, 0.5, self._fine.deviation(x)) * self._share(u)
 
     def most_informative(self, u: Array, weights: Array, n: int) -> NDArray[np.intp]:
         """Return indices [n] of points [m, d] whose values would tell most; see `GaussianProcess`."""
-        return self._fine.most_informative(self._whiten(u), weights, n)
+        return self._fine.most_informative(self._whiten(u), weights * self._share(u), n)
+
+    def _share(self, u: Array) -> Array | float:
+        """Return the probability that ln L has a value at points [m, d], as [m] or one number for all."""
+        return 1.0 if self._feasibility is None else np.exp(self.log_feasible(u, self.surface(u)))
 
     def _far(self, x: Array, fine: Array) -> tuple[NDArray[np.bool_], Array]:
         """Return whether whitened points [m, d] are taken to be far below the maximum, and their coarse values; [m].
