@@ -12,7 +12,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES) $(if $(CONFIG),--configfile $(CONF
 export PATH := $(abspath $(BIN)):$(PATH)
 unexport PYTHONPATH
 
-.PHONY: catalogs closure-stars closure-galaxies tiny test test-slow test-slurm lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy policy-clusters clean help
+.PHONY: catalogs closure-stars closure-galaxies tiny test test-slow test-slurm fuzz lint format generate tables bench bench-page bench-scaling bench-reliability site bench-nbody bench-clusters bench-spectra bench-spectra-networks bench-morphology bench-inference bench-supernovae encoder emulator policy policy-clusters clean help
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,13 @@ test-slow: $(READY) ## the tests that take minutes
 
 test-slurm: $(READY) ## the workflow on a real SLURM of this machine (minutes; root, Debian packages slurmctld slurmd munge)
 	$(BIN)/python -m pytest -m slurm tests/hpc
+
+$(VENV)/.fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	@touch $@
+
+fuzz: $(VENV)/.fuzz ## damaged files for every reader, at random and as coverage suggests (an hour)
+	$(BIN)/python -m pytest -m slow tests/fuzz
 
 lint: $(READY) ## style, types, import contracts, workflow, spelling
 	$(BIN)/ruff check .

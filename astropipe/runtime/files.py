@@ -5,14 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 
 from astropipe.runtime.errors import AstropipeError, OutputError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What a file system without locks, as some network file systems are, answers to a request for one."""
+
+UNREADABLE_NPZ = (OSError, ValueError, EOFError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error, TokenError)
+"""What numpy and zipfile raise for a damaged file of arrays: its members' compression, encryption, header or size."""
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another folder",

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import glob
 import importlib
-import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from astropipe.runtime.errors import InputError, MissingDependencyError, UsageError
+from astropipe.runtime.files import UNREADABLE_NPZ
 from astropipe.spectra.flags import SpectrumFlag
 from astropipe.spectra.lamost import Exposures, is_lamost, load_fits, read_lamost
 from astropipe.spectra.observations import ARM_NAMES, COADD, Arm, ArmName, Observation, make_arm, pixel_flags
@@ -379,7 +379,7 @@ def _read_npz(path: Path) -> _Columns:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE_NPZ as error:
         raise InputError(
             f"{path}: not a readable npz file ({error}); write it with numpy.savez, without objects"
         ) from error

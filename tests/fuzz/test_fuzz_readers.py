@@ -10,6 +10,7 @@ import contextlib
 import csv
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,12 @@ from small import Write
 from astropipe.config import load
 from astropipe.runtime.errors import AstropipeError
 from astropipe.runtime.shipped import weights_file
+from astropipe.spectra.readers import read_observations
 
 SCRIPT = Path(__file__).with_name("damaging.py")
+GUIDED = Path(__file__).with_name("guided.py")
 FOUND = Path(__file__).with_name("found.csv")
+SECONDS = "60"
 FILES = (
     ("artifact", "triples.h5"),
     ("artifact", "posterior.h5"),
@@ -93,6 +97,17 @@ def test_many_damaged_files_are_read_or_refused(reader: str, name: str, source: 
     run(reader, source / name, tmp_path, 10, 2_000)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("reader", "name"), [file for file in FILES if file[0] not in ("emulator", "encoder")])
+def test_damage_that_reaches_new_branches_is_read_or_refused(
+    reader: str, name: str, source: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("atheris", reason="atheris is not installed: pip install 'astropipe[fuzz]'")
+    command = [sys.executable, str(GUIDED), reader, str(source / name), str(tmp_path), SECONDS]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert result.returncode == 0, f"{reader} {name}: {result.returncode}\n{result.stderr[-3000:]}"
+
+
 def test_what_once_went_wrong_does_not_any_more(source: Path, tmp_path: Path) -> None:
     with FOUND.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -127,8 +142,6 @@ def test_settings_run_no_code(text: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("name", ["star.npz", "star.npy"])
 def test_pickled_arrays_are_refused(name: str, tmp_path: Path) -> None:
-    from astropipe.spectra.readers import read_observations
-
     objects = np.array([{"flux": 1}], dtype=object)
     if name.endswith("npz"):
         np.savez(tmp_path / name, wavelength=objects, flux=objects, error=objects)
@@ -136,3 +149,12 @@ def test_pickled_arrays_are_refused(name: str, tmp_path: Path) -> None:
         np.save(tmp_path / name, objects, allow_pickle=True)
     with pytest.raises(AstropipeError):
         read_observations(tmp_path / name)
+
+
+def test_an_array_whose_header_is_no_text_is_refused(tmp_path: Path) -> None:
+    # Found by guided.py: numpy tokenises such a header, and lets the tokeniser's error pass.
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (2,".ljust(117) + b"\n"
+    with zipfile.ZipFile(tmp_path / "star.npz", "w") as archive:
+        archive.writestr("flux.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(16))
+    with pytest.raises(AstropipeError, match="not a readable npz file"):
+        read_observations(tmp_path / "star.npz")

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import re
 import signal
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from astropipe.artifacts import Provenance, create_artifact
 from astropipe.runtime.errors import InputError, InterruptedRunError
-from astropipe.runtime.files import replacing
+from astropipe.runtime.files import UNREADABLE_NPZ, replacing
 from astropipe.runtime.interruption import stop_requested
 from astropipe.spectra.emulator import INPUT_NAMES
 from astropipe.spectra.synthesis import sources
@@ -239,7 +238,7 @@ def _load(path: Path, star: GridStar) -> tuple[dict[str, NDArray[np.float32]], s
         with np.load(path, allow_pickle=False) as file:
             labels, message = file["labels"], str(file["message"])
             flux = {arm: file[arm] for arm in WINDOWS_AIR_A}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (*UNREADABLE_NPZ, KeyError) as error:
         raise InputError(f"{path}: cannot be read ({error}); delete it and run its index again") from error
     if not np.allclose(labels, star.labels, rtol=0, atol=1e-9):
         raise InputError(f"{path}: its labels are not those of this seed and index; never mix two grids in one folder")
