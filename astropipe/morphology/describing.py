@@ -75,14 +75,17 @@ def describe(
     threads : int
         Parts of the stamps that are worked on at a time; never changes a result.
     """
-    if len(stamps) > BATCH:
-        places = [slice(start, start + BATCH) for start in range(0, len(stamps), BATCH)]
-        with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
-            parts = list(pool.map(lambda place: describe(stamps.rows(place), encode_stamps, measure_stamps), places))
-        return joined(parts)
-    measures = measure_stamps(stamps)
-    rows, view, flags = viewed(stamps, measures)
-    return Described(measures, _spread(encode_stamps(stamps.rows(rows), view), rows, len(stamps)), flags)
+
+    def describe_batch(start: int) -> Described:
+        batch = stamps.rows(slice(start, start + BATCH))
+        measures = measure_stamps(batch)
+        rows, view, flags = viewed(batch, measures)
+        return Described(measures, _spread(encode_stamps(batch.rows(rows), view), rows, len(batch)), flags)
+
+    # A single batch too: on two threads torch sums in another order.
+    with one_thread_each(), ThreadPoolExecutor(max(1, threads)) as pool:
+        parts = list(pool.map(describe_batch, range(0, max(len(stamps), 1), BATCH)))
+    return parts[0] if len(parts) == 1 else joined(parts)
 
 
 def viewed(stamps: Stamps, measures: Measures) -> tuple[NDArray[np.intp], View, NDArray[np.int64]]:
