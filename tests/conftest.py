@@ -14,6 +14,9 @@ from small import ROOT, Python, Write, fill
 
 from astropipe.artifacts import Provenance, create_artifact
 
+# By the time they take, which `pytest --durations=0` tells.
+LONGEST = ("test_workflow.py", "test_examples.py", "test_inference_stage.py", "test_cluster_blocks.py")
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -37,8 +40,8 @@ def handler_of_sigterm() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the long group of the small run first, so that no worker is left with it in the end."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Start the longest modules first: a worker does a module as a whole, and none shall be left with one in the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from running import ROOT, command, environment
 from toy_slurm import ask, drained_node, jobs, obstacle, toy_slurm, wait_until
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = pytest.mark.slurm
 
 PROBLEM = Path(__file__).with_name("demanding.py")
 SLURM = ("--profile", str(ROOT / "profiles" / "slurm"), "--slurm-init-seconds-before-status-checks", "2")

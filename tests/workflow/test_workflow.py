@@ -98,10 +98,6 @@ def test_make_writes_the_report_into_the_folder_of_the_results(tmp_path: Path, c
     assert f'--report "{folder}/report.html"' in run.stdout
 
 
-# One worker makes the small run once and does all tests of it.
-of_the_small_run = pytest.mark.xdist_group("small-run")
-
-
 @pytest.fixture(scope="module")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
@@ -110,7 +106,6 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@of_the_small_run
 def test_small_run_makes_everything_and_a_second_one_nothing(small_run: Path) -> None:
     results = small_run / "results"
     wanted = {
@@ -148,7 +143,6 @@ def test_small_run_makes_everything_and_a_second_one_nothing(small_run: Path) ->
     assert "Nothing to be done" in second.stderr + second.stdout
 
 
-@of_the_small_run
 def test_a_lost_figure_is_drawn_again_and_nothing_else(small_run: Path) -> None:
     figure = small_run / "results/inference/union3/triangle.png"
     aside = figure.rename(figure.with_suffix(".aside"))
@@ -157,7 +151,6 @@ def test_a_lost_figure_is_drawn_again_and_nothing_else(small_run: Path) -> None:
     assert job_counts(run.stdout + run.stderr) == {"inference_plot_triangle": 1, "all": 1, "total": 2}
 
 
-@of_the_small_run
 def test_changed_setting_runs_only_what_depends_on_it(small_run: Path) -> None:
     changed = {
         "workflow": {
@@ -175,7 +168,6 @@ def test_stage_workflows_run_alone(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
-@of_the_small_run
 def test_report_is_made_offline_with_captions(small_run: Path) -> None:
     run = snakemake(small_run, "--report", "report.html", config=SMALL)
     assert run.returncode == 0, run.stderr
