@@ -6,8 +6,8 @@ python benchmarks/bench_spectra.py --parts networks --networks rrnet.h5 starnet.
 
 ``heldout`` takes spectra of the synthetic grid that no training has seen, so that the error of the emulator is part of
 the test; ``curve`` says how the error of emulated cool stars falls as more of them are learned from. Both need the grid
-(workflows/grid.smk). ``networks`` needs the baselines, which
-`make bench-spectra-networks` trains.
+(workflows/grid.smk). ``networks`` measures the fit and the baselines it is given,
+which `make bench-spectra-networks` trains; of the others it keeps the rows.
 """
 
 from __future__ import annotations
