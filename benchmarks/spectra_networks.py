@@ -1,7 +1,7 @@
 """The published networks beside our fit: the same stars and noise, errors and likelihood of the truth.
 
-Each contestant has its rows in ``spectra-networks.csv``, with a digest of the survey they were measured on: networks that
-took hours to train keep theirs while the fit goes on, but only as long as the survey is the same to the bit.
+Each contestant has its rows in ``spectra-networks.csv``, with a digest of the survey they were measured on: networks
+that took hours to train keep theirs while the fit goes on, but only as long as the survey is the same to the bit.
 """
 
 from __future__ import annotations

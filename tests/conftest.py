@@ -40,7 +40,7 @@ def handler_of_sigterm() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest modules first: a worker does a module as a whole, and none shall be left with one in the end."""
+    """Start the longest modules first: a worker does a module as a whole, and shall not be left with one in the end."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
