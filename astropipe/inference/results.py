@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from astropipe.inference.summaries import effective_sample_size, insertion_rank_pvalue, systematic_resample
-from astropipe.runtime.errors import UsageError
+from astropipe.runtime.errors import InputError, UsageError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,14 +70,18 @@ class PosteriorResult:
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """Posterior weights [m], which sum to 1."""
-        weights = np.exp(self.log_weights - np.max(self.log_weights))
+        """Posterior weights [m], which sum to 1; all zero where no sample has any, as in a run that gave up."""
+        largest = np.max(self.log_weights, initial=-np.inf)
+        if largest == -np.inf:
+            return np.zeros(len(self.log_weights))
+        weights = np.exp(self.log_weights - largest)
         return np.asarray(weights / weights.sum())
 
     @property
     def ess(self) -> float:
-        """Kish's effective sample size of the weighted samples."""
-        return effective_sample_size(self.weights)
+        """Kish's effective sample size of the weighted samples; 0 where none has a weight."""
+        weights = self.weights
+        return effective_sample_size(weights) if np.any(weights) else 0.0
 
     @property
     def ess_per_call(self) -> float:
@@ -104,11 +108,16 @@ class PosteriorResult:
         ------
         UsageError
             If `n_draws` is less than 1.
+        InputError
+            If no sample has a weight, as in a run that gave up.
         """
+        weights = self.weights
+        if not np.any(weights):
+            raise InputError("the run made no posterior samples to draw from; converged is False, and diagnostics.reasons says why")
         n = max(1, int(self.ess)) if n_draws is None else n_draws
         if n < 1:
             raise UsageError(f"n_draws = {n} must be at least 1")
-        return systematic_resample(self.weights, n, np.random.default_rng(seed))
+        return systematic_resample(weights, n, np.random.default_rng(seed))
 
     def equal_weight_draws(
         self, n_draws: int | None = None, seed: int | np.random.Generator = 0

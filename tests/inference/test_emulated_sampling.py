@@ -327,3 +327,12 @@ def test_a_budget_that_is_too_small_is_flagged() -> None:
     assert not result.converged
     assert "error of ln Z" in " ".join(result.diagnostics.reasons)
     assert result.n_true_calls <= 300
+
+
+def test_a_run_that_gave_up_says_so_whatever_it_is_asked() -> None:
+    task = problem("eggbox")
+    result = sample_emulated(task.log_likelihood, task.prior, seed=1)
+    assert not result.converged and result.diagnostics.n_rounds == 0
+    assert result.weights.shape == (0,) and result.ess == 0.0 == result.ess_per_call
+    with pytest.raises(InputError, match=r"no posterior samples.*diagnostics\.reasons"):
+        result.equal_weight_draws()
