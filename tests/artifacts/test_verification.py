@@ -72,7 +72,7 @@ print(json.dumps(outcomes))
 """
 
 
-@pytest.mark.parametrize(("kind", "flips"), [("triples-catalog", 200), ("posterior", 120)])
+@pytest.mark.parametrize(("kind", "flips"), [("triples-catalog", 100), ("posterior", 60)])
 def test_a_flipped_byte_anywhere_is_named_or_refused_or_without_effect(
     kind: str, flips: int, folder: Path, minimal: Write, python: Python
 ) -> None:

@@ -25,8 +25,8 @@ AMPLITUDES = (1e-2, 1e2)
 NOISES = (1e-3, 1.0)
 """Bounds of the length scales, in units of the inputs, and of amplitude and noise, in units of the values' spread."""
 
-BLOCK = 4096
-"""Points predicted at a time, so that intermediate matrices stay in the processor's cache."""
+BLOCK = 256
+"""Points predicted at a time, so that intermediate matrices stay in the processor's cache: with 4096 four times slower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,10 +196,11 @@ def trend(x: Array) -> Array:
 
 def _kernel(a: Array, b: Array) -> Array:
     """Return exp(−r²/2) between points [m, d] and [n, d] in units of the length scales, as [m, n]."""
-    squares = a @ b.T
-    squares -= 0.5 * np.sum(a * a, axis=1)[:, None]
-    squares -= 0.5 * np.sum(b * b, axis=1)
-    return np.asarray(np.exp(np.minimum(squares, 0.0, out=squares), out=squares))
+    # a·b − a²/2 − b²/2 in one product, which spares two passes over the matrix.
+    left = np.column_stack([a, -0.5 * np.sum(a * a, axis=1), np.ones(len(a))])
+    right = np.column_stack([b, np.ones(len(b)), -0.5 * np.sum(b * b, axis=1)])
+    exponents = left @ right.T
+    return np.asarray(np.exp(exponents, out=exponents))
 
 
 def _cholesky(kernel: Array, variances: Array) -> Array:

@@ -100,12 +100,12 @@ def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mix
         # One point's worth of the whole covariance keeps a component from collapsing onto a few points.
         sizes = responsibility.sum(axis=0) + 1e-9
         centres = (robust.T @ x + 1e-9 * x.mean(axis=0)) / (robust.sum(axis=0) + 1e-9)[:, None]
-        factors = np.empty((k, d, d))
+        scatter = np.empty((k, d, d))
         for i in range(k):
             deviations = x - centres[i]
-            scatter = (deviations * robust[:, i : i + 1]).T @ deviations
-            factors[i] = np.linalg.cholesky((scatter + total / k ** (2.0 / d)) / (sizes[i] + 1.0) + floor)
-        mixture = Mixture(sizes / sizes.sum(), centres, factors)
+            scatter[i] = (deviations * robust[:, i : i + 1]).T @ deviations
+        scales = (scatter + total / k ** (2.0 / d)) / (sizes + 1.0)[:, None, None] + floor
+        mixture = Mixture(sizes / sizes.sum(), centres, np.linalg.cholesky(scales))
     return mixture
 
 
