@@ -113,7 +113,7 @@ class PosteriorResult:
         """
         weights = self.weights
         if not np.any(weights):
-            raise InputError("the run made no posterior samples to draw from; converged is False, and diagnostics.reasons says why")
+            raise InputError("the run made no posterior samples to draw from; diagnostics.reasons says why")
         n = max(1, int(self.ess)) if n_draws is None else n_draws
         if n < 1:
             raise UsageError(f"n_draws = {n} must be at least 1")
