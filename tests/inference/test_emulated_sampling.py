@@ -14,11 +14,13 @@ from scipy.special import ndtr
 from astropipe.inference.emulated import EmulatedResult, correction, sample_emulated
 from astropipe.inference.emulated.candidates import Candidates
 from astropipe.inference.emulated.correction import combine, draw_pool, draw_round, thin
+from astropipe.inference.emulated.design import uphill_points
 from astropipe.inference.emulated.emulator import Emulator, compress, decompress
 from astropipe.inference.emulated.feasibility import Feasibility
 from astropipe.inference.emulated.gaussian_process import GaussianProcess, Hyperparameters, fit_hyperparameters
+from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.mixture import fit_mixture
-from astropipe.inference.emulated.run import _Counted, _Rounds
+from astropipe.inference.emulated.run import _Counted, _lost, _Rounds
 from astropipe.inference.priors import Constraint, Prior, Uniform
 from astropipe.inference.problems import problem
 from astropipe.runtime.errors import InputError, UsageError
@@ -336,3 +338,31 @@ def test_a_run_that_gave_up_says_so_whatever_it_is_asked() -> None:
     assert result.weights.shape == (0,) and result.ess == 0.0 == result.ess_per_call
     with pytest.raises(InputError, match=r"no posterior samples.*diagnostics\.reasons"):
         result.equal_weight_draws()
+
+
+def test_points_along_a_wall_show_a_way_from_it() -> None:
+    # The best known points have x = 1 while ln L rises towards smaller x: their differences never leave the wall.
+    rng = np.random.default_rng(11)
+    u = np.column_stack([1.0 - 1e-6 * rng.random(60), rng.random((60, 2))])
+
+    def height(points: Array) -> Array:
+        return -np.asarray(points[:, 0])
+
+    found = uphill_points(u, -np.sum((u[:, 1:] - 0.5) ** 2, axis=1), height, lambda x: x[:, 1] < 0.9, 8, rng)
+    assert found.shape == (8, 3)
+    assert np.all(found[:, 0] < 0.99), "a step across the wall is among those of which one is chosen"
+    assert np.all((found > 0.0) & (found < 1.0)) and np.all(found[:, 1] < 0.9)
+    assert uphill_points(u, u[:, 0], height, lambda x: x[:, 1] < 0.9, 0, rng).shape == (0, 3)
+
+
+def test_proposals_that_are_all_far_below_the_best_show_that_the_emulator_leads_astray() -> None:
+    prior = Prior({name: Uniform(0.0, 1.0) for name in "abcd"})
+    run = Knowledge(lambda x: np.zeros(len(x)), prior, 1)
+    run.u, proposals = np.zeros((76 + 48, 4)), np.full(48, -100.0)
+    run.values = np.concatenate([np.linspace(-300.0, 0.0, 76), proposals])
+    assert _lost(run)
+    proposals[-1] = -5.0
+    run.values = np.concatenate([np.linspace(-300.0, 0.0, 76), proposals])
+    assert not _lost(run), "one of them is near the best"
+    run.values = run.values[:-2]
+    assert not _lost(run), "too few to tell"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from astropipe.inference.emulated.annealing import Particles
 from astropipe.inference.emulated.candidates import Candidates, draw_candidates, relative_error, suspects
 from astropipe.inference.emulated.correction import Estimate, Round, combine, draw_round, normalised
-from astropipe.inference.emulated.design import first_points, next_points
+from astropipe.inference.emulated.design import first_points, next_points, uphill_points
 from astropipe.inference.emulated.emulator import OPTIMISM, Emulator, near, predictability
 from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.result import EmulatedDiagnostics, EmulatedResult
@@ -41,6 +41,9 @@ MOST_DOUBTS = 2
 
 PILOT_SURPRISE = 6.0
 """Weight of one sample of the pilot, in units of the mean, at which the emulator has missed something."""
+
+LOST = 12
+"""Proposals for each parameter which, all far below the best point, show that the emulator leads astray."""
 
 MOST_WEIGHT, MOST_SURPRISE, MOST_DISAGREEMENT = 0.05, 20.0, 4.0
 """Share of one sample, weight of one in units of the mean, difference between rounds that a converged run may have."""
@@ -97,7 +100,7 @@ def sample_emulated(
         If ln L is NaN or +inf (the message names the parameters), of a wrong shape, or −inf at all first points.
     """
     d = len(prior)
-    n_first = 64 * d if d <= FEW else 60 + 4 * d
+    n_first = _n_first(d)
     if not (math.isfinite(precision) and precision > 0.0 and min_ess >= 1.0):
         raise UsageError(f"precision = {precision} must be > 0 and min_ess = {min_ess} at least 1")
     if max_calls < n_first + PILOT + ROUND:
@@ -142,6 +145,8 @@ class _Rounds:
         Relative error of L that the emulator may expect of itself to be tried.
     doubts : int
         How often a good emulator has been doubted since the last round.
+    lost : bool
+        Whether the emulator has led astray, so that part of the points are taken uphill of the best known ones.
     rmse : float
         Of the emulated ln L at the last round, before the emulator learned from it.
     """
@@ -150,7 +155,7 @@ class _Rounds:
         self.explore_until = explore_until
         self.counted: list[_Counted] = []
         self.trusted: tuple[Emulator, Particles] | None = None
-        self.demanded, self.doubts, self.rmse = GOOD_ENOUGH, 0, math.nan
+        self.demanded, self.doubts, self.lost, self.rmse = GOOD_ENOUGH, 0, False, math.nan
 
     def estimate(self) -> Estimate:
         """Return the evidence of all rounds together."""
@@ -222,11 +227,20 @@ def _candidates(run: Knowledge, rounds: _Rounds) -> Candidates | None:
             rounds.doubts = 0
     elif candidates is None:
         # One at a time, nearly, while far from the posterior; more where single points matter less.
-        run.evaluate(next_points(emulator, stages, d + 1 if expected > 1.5 else 2 * d, run.rng))
+        n = d + 1 if expected > 1.5 else 2 * d
+        rounds.lost = rounds.lost or _lost(run)
+        n_uphill = n // 3 if rounds.lost else 0
+        uphill = uphill_points(run.u, run.values, emulator.possible, run.allowed, n_uphill, run.rng)
+        run.evaluate(np.concatenate([next_points(emulator, stages, n - len(uphill), run.rng), uphill]))
     else:
         # The pool has found places where the posterior might be that the particles had not.
         run.evaluate(suspects(candidates, 2 * d, run.rng))
     return None
+
+
+def _n_first(n_parameters: int) -> int:
+    """Return the number of points before the first emulator, if they suffice."""
+    return 64 * n_parameters if n_parameters <= FEW else 60 + 4 * n_parameters
 
 
 def _survey(run: Knowledge, n: int, max_calls: int) -> bool:
@@ -241,6 +255,16 @@ def _survey(run: Knowledge, n: int, max_calls: int) -> bool:
             break
         run.evaluate(first_points(run.allowed, d, len(run.u), run.rng))
     return share >= least
+
+
+def _lost(run: Knowledge) -> bool:
+    """Return whether all that the emulator has proposed of late is far below the best known point.
+
+    Then it makes up one mode after the other, and the true one may be a few steps uphill.
+    """
+    d = len(run.prior)
+    proposed = run.values[_n_first(d) :]
+    return len(proposed) >= LOST * d and bool(np.max(proposed[-LOST * d :]) < run.highest - near(d))
 
 
 def _missed(values: Array, emulated: Array, negligible: float) -> bool:
