@@ -34,9 +34,8 @@ catalogs: $(READY) ## run the workflow: catalogs, figures and the report, by def
 tiny: CONFIG = workflows/config/tiny.yaml
 tiny: catalogs ## the whole workflow, small, in about a minute, into results-tiny/
 
-# Two workers have two cores: threads of each would wait for those of the other.
 test: $(READY) ## the default test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

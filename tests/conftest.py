@@ -15,7 +15,7 @@ from small import ROOT, Python, Write, fill
 from astropipe.artifacts import Provenance, create_artifact
 
 # By the time they take, which `pytest --durations=0` tells.
-LONGEST = ("test_workflow.py", "test_examples.py", "test_inference_stage.py", "test_cluster_blocks.py")
+LONGEST = ("test_workflow.py", "test_examples.py", "test_inference_stage.py", "test_plots.py", "test_nested.py")
 
 
 @pytest.fixture

@@ -157,6 +157,7 @@ def fit_hyperparameters(
     squares = [(x[:, i, None] - x[:, i]) ** 2 for i in range(x.shape[1])]
 
     def objective(vector: Array) -> tuple[float, Array]:
+        """Return minus the logarithm of marginal likelihood times prior, up to a constant, and its gradient."""
         h = Hyperparameters.from_vector(vector)
         kernel = _kernel(x / h.lengths, x / h.lengths) * h.amplitude**2
         total = kernel + fixed
