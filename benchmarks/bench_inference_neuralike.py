@@ -2,7 +2,8 @@
 
 python benchmarks/bench_inference_neuralike.py [--problems NAME ...] [--toy-seeds 5] [--cosmology-seeds 3]
 
-Some two minutes on one core for a run of two parameters, hours for all. Runs that the CSV has already are not made again: delete it to begin anew.
+Some two minutes on one core for a run of two parameters, hours for all. Runs that the CSV has already are not made
+again: delete it to begin anew.
 """
 
 from __future__ import annotations
