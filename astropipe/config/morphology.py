@@ -153,6 +153,11 @@ class EvaluateConfig(Section):
 class TrainConfig(Section):
     """Settings of ``astropipe morphology train``: the encoder."""
 
+    encoder: str | None = Field(
+        None,
+        description="file of an encoder whose denoiser and network are kept, so that only the reader and the reference "
+        "are made anew; null trains all",
+    )
     n_galaxies: int = Field(50_000, ge=100, description="galaxies that are rendered to learn from")
     denoiser_steps: int = Field(2000, ge=1, description="batches of pairs of exposures from which the denoiser learns")
     steps: int = Field(2600, ge=1, description="batches from which the network learns")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from astropipe.artifacts import Provenance, create_artifact, open_artifact
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.denoiser import Denoiser
-from astropipe.morphology.encoder_training import TrainingSettings
 from astropipe.morphology.network import Architecture, ConvNeXt
 from astropipe.morphology.reader import Reader, ReaderSizes
 from astropipe.runtime.errors import InputError
@@ -78,15 +77,14 @@ def write_encoder(
     output: Path,
     encoder: Encoder,
     reference: Reference,
-    scores: Sequence[tuple[str, float, str]],
-    settings: TrainingSettings,
-    seed: int,
-    n_galaxies: int,
+    scores: Mapping[str, float],
+    training: Mapping[str, Any],
     provenance: Provenance,
 ) -> None:
     """Write an ``encoder`` artifact."""
     with create_artifact(output, "encoder", title="Encoder of galaxies", provenance=provenance) as new:
-        new.write_table(Table(rows=list(scores), names=("measure", "value", "unit")))
+        rows = [(name, value, "") for name, value in scores.items()]
+        new.write_table(Table(rows=rows, names=("measure", "value", "unit")))
         for kind in _MODULES:
             for name, value in getattr(encoder, kind).state_dict().items():
                 new.write_array(f"weights/{kind}.{name}", value.numpy().astype(np.float16))
@@ -104,9 +102,7 @@ def write_encoder(
             "quantities": list(reference.quantities),
         }
         new.write_text("architecture", json.dumps(described))
-        new.write_text(
-            "training", json.dumps({"settings": asdict(settings), "seed": seed, "rendered galaxies": n_galaxies})
-        )
+        new.write_text("training", json.dumps(training))
         domain = {
             "half-light radius over the full width of the PSF": [1.0, 8.0],
             "signal-to-noise ratio inside the half-light radius": [20.0, 600.0],

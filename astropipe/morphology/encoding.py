@@ -23,9 +23,9 @@ from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.standard import filled, network_input
 
 Precision = Literal["float32", "bfloat16"]
-# Turns by quarters, exact on the grid of pixels, over which features are averaged: a galaxy that is turned by a quarter
-# has the same. That the network was trained on turned and mirrored galaxies does the rest.
-_QUARTERS = (0, 1, 2, 3)
+# Quarters of a turn over which features are averaged. The view lies along the galaxy's axis, which has no direction: a
+# galaxy that is turned by a half has the same features.
+_QUARTERS = (0, 2)
 # Few enough galaxies that what the network makes of them stays in the cache, and in memory that need not be asked for
 # again and again; of fewer its weights would be read too often.
 _TOGETHER = 24

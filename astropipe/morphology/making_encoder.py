@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from astropipe.artifacts import Provenance
+from astropipe.artifacts import Provenance, open_artifact
 from astropipe.config.morphology import TrainConfig
 from astropipe.morphology import describing
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.denoiser import Denoiser
 from astropipe.morphology.denoiser_training import train_denoiser
-from astropipe.morphology.encoder_artifact import Encoder, Reference, write_encoder
+from astropipe.morphology.encoder_artifact import Encoder, Reference, read_encoder, write_encoder
 from astropipe.morphology.encoder_training import TrainingSettings, standardised, train
 from astropipe.morphology.encoding import see
 from astropipe.morphology.library import render_library
@@ -42,9 +43,59 @@ _TOGETHER = 200
 Module = TypeVar("Module", bound=torch.nn.Module)
 
 
+@dataclass(frozen=True)
+class Eye:
+    """What sees galaxies: denoiser and network, and what is told of their training.
+
+    Attributes
+    ----------
+    denoiser, network : Denoiser, ConvNeXt
+        In evaluation mode, with weights in half precision.
+    truth_mean, truth_std : ndarray, shape (truths,)
+        By which truths were standardised.
+    scores : dict of str to float
+        Of galaxies that the network has not seen, and its size.
+    training : dict
+        Schedule, seed and number of galaxies.
+    """
+
+    denoiser: Denoiser
+    network: ConvNeXt
+    truth_mean: NDArray[np.float32]
+    truth_std: NDArray[np.float32]
+    scores: dict[str, float]
+    training: dict[str, Any]
+
+
 def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
     """Train an encoder and write it; see `astropipe.morphology.stage.train`."""
-    provenance = Provenance.of_run("morphology.train", config, run, citations=citations)
+    kept = None if config.encoder is None else Path(config.encoder)
+    provenance = Provenance.of_run(
+        "morphology.train", config, run, inputs=[] if kept is None else [kept], citations=citations
+    )
+    eye = _kept_eye(kept) if kept is not None else _trained_eye(output, config, run, provenance)
+    with run.progress("stamps", config.n_stamps, "galaxies") as reporter:
+        examples = make_examples(
+            eye.network,
+            eye.denoiser,
+            (eye.truth_mean, eye.truth_std),
+            config.n_stamps,
+            run.seed,
+            threads=run.threads,
+            progress=reporter.update,
+        )
+    reader, reader_scores = train_reader(examples, len(CLASSES), config.epochs, run.seed)
+    encoder = Encoder(eye.denoiser, eye.network, in_half_precision(reader), eye.truth_mean, eye.truth_std)
+    with run.progress("reference", config.n_reference, "galaxies") as reporter:
+        reference = make_reference(encoder, config.n_reference, run.seed, threads=run.threads, progress=reporter.update)
+    scores = eye.scores | {"rendered stamps": float(config.n_stamps)} | _named(reader_scores)
+    write_encoder(output, encoder, reference, scores, eye.training, provenance)
+    run.discard_checkpoint(output)
+    return f"encoder, accuracy {reader_scores['accuracy_stamps']:.3f} on rendered stamps"
+
+
+def _trained_eye(output: Path, config: TrainConfig, run: Run, provenance: Provenance) -> Eye:
+    """Train denoiser and network on rendered galaxies."""
     settings = TrainingSettings(
         steps=config.steps, batch=config.batch, learning_rate=config.learning_rate, precision=config.precision
     )
@@ -66,31 +117,25 @@ def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequenc
             device=resolve_device(run.device),
         )
     network = in_half_precision(trained.network)
-    with run.progress("stamps", config.n_stamps, "galaxies") as reporter:
-        examples = make_examples(
-            network,
-            denoiser,
-            (trained.truth_mean, trained.truth_std),
-            config.n_stamps,
-            run.seed,
-            threads=run.threads,
-            progress=reporter.update,
-        )
-    reader, reader_scores = train_reader(examples, len(CLASSES), config.epochs, run.seed)
-    encoder = Encoder(denoiser, network, in_half_precision(reader), trained.truth_mean, trained.truth_std)
-    with run.progress("reference", config.n_reference, "galaxies") as reporter:
-        reference = make_reference(encoder, config.n_reference, run.seed, threads=run.threads, progress=reporter.update)
-    scores = [
-        ("parameters", float(sum(value.numel() for value in network.parameters())), ""),
-        ("rendered galaxies", float(config.n_galaxies), ""),
-        ("rendered stamps", float(config.n_stamps), ""),
-        *((name.replace("_", " ", 1), value, "") for name, value in (reader_scores | trained.scores).items()),
-    ]
-    write_encoder(output, encoder, reference, scores, settings, run.seed, config.n_galaxies, provenance)
-    run.discard_checkpoint(output)
-    return (
-        f"encoder of {config.n_galaxies} galaxies, accuracy {reader_scores['accuracy_stamps']:.3f} on rendered stamps"
-    )
+    scores = {
+        "parameters": float(sum(value.numel() for value in network.parameters())),
+        "rendered galaxies": float(config.n_galaxies),
+    }
+    training = {"settings": asdict(settings), "seed": run.seed, "rendered galaxies": config.n_galaxies}
+    return Eye(denoiser, network, trained.truth_mean, trained.truth_std, scores | _named(trained.scores), training)
+
+
+def _kept_eye(path: Path) -> Eye:
+    """Return denoiser and network of an encoder that there is."""
+    encoder = read_encoder(path)
+    with open_artifact(path, "encoder") as artifact:
+        scores = {str(row["measure"]): float(row["value"]) for row in artifact.table()}
+        training = artifact.record("training")
+    return Eye(encoder.denoiser, encoder.network, encoder.truth_mean, encoder.truth_std, scores, training)
+
+
+def _named(scores: Mapping[str, float]) -> dict[str, float]:
+    return {name.replace("_", " ", 1): value for name, value in scores.items()}
 
 
 def in_half_precision(module: Module) -> Module:

@@ -110,6 +110,30 @@ def filled(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     return torch.where(masks, opposite, images)
 
 
+def axis_angle(images: torch.Tensor, r50_px: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
+    """Return the direction of the longer axis of the light within about the half-light radius, in radians.
+
+    Parameters
+    ----------
+    images : Tensor, shape (n, rows, rows)
+        Less the sky, without neighbours.
+    r50_px : Tensor, shape (n,)
+        Half-light radius: the standard deviation of the Gaussian that weighs the pixels.
+    centre : Tensor, shape (n, 2)
+        Column and row from the middle of the stamps, in pixels.
+
+    Returns
+    -------
+    Tensor, shape (n,)
+        Half the phase of the second harmonic of the moments. It turns with the picture, noise included, even where the
+        light is round; half a turn makes no difference to it.
+    """
+    axis = torch.arange(images.shape[-1]) - (images.shape[-1] - 1) / 2
+    x, y = axis[None, None] - centre[:, 0, None, None], axis[None, :, None] - centre[:, 1, None, None]
+    light = images * torch.exp(-0.5 * (x**2 + y**2) / r50_px[:, None, None] ** 2)
+    return 0.5 * torch.atan2((light * 2.0 * x * y).sum((1, 2)), (light * (x**2 - y**2)).sum((1, 2)))
+
+
 def network_input(
     images: torch.Tensor,
     masks: torch.Tensor,
@@ -120,7 +144,7 @@ def network_input(
     denoiser: Denoiser,
     centre: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return stamps as the network sees them.
+    """Return stamps as the network sees them, the longer axis of each galaxy along the rows.
 
     Parameters
     ----------
@@ -145,7 +169,9 @@ def network_input(
         See `shown`.
     """
     scale = r50_px * 2 * RADII_IN_VIEW / size
-    seen = turned_and_scaled(filled(images, masks), size, scale, centre=centre)
+    centre = torch.zeros(len(images), 2) if centre is None else centre
+    whole = filled(images, masks)
+    seen = turned_and_scaled(whole, size, scale, angle=axis_angle(whole, r50_px, centre), centre=centre)
     # The mean over s x s pixels has a noise lower by s; between pixels nothing is gained.
     noise = torch.clamp(sky_rms / torch.clamp(scale, min=1.0), min=1e-12)
     result = torch.empty(len(seen), 2, size, size)

@@ -4,6 +4,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import torch
 from astropy.table import QTable
 from PIL import Image
 
@@ -177,6 +178,12 @@ def test_an_encoder_is_trained_interrupted_and_read(tmp_path: Path, monkeypatch:
     for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True):
         np.testing.assert_allclose(a.detach().numpy(), b.detach().numpy(), atol=2e-3)
     assert one.reference is not None and set(one.reference.classes) == set(CLASSES)
+    again = config.model_copy(update={"encoder": str(tmp_path / "a.h5"), "epochs": 3})
+    stage.train([], tmp_path / "c.h5", again, Run(seed=3, device="cpu"))
+    other = read_encoder(tmp_path / "c.h5")
+    for a, b in zip(one.network.parameters(), other.network.parameters(), strict=True):
+        np.testing.assert_array_equal(a.detach().numpy(), b.detach().numpy())
+    assert not torch.equal(one.reader.embed.weight, other.reader.embed.weight)
 
 
 def test_wrong_inputs_are_named(survey: dict[str, Path], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import rotate
 
 from astropipe.morphology import standard
 from astropipe.morphology.augmentation import view
@@ -29,6 +30,34 @@ def test_a_place_comes_to_the_centre_and_the_turn_is_that_asked_for():
     )[0]
     wanted = _blob(64, 0.0, 0.0, 4.0) + 0.5 * _blob(64, 0.0, -10.0, 4.0)
     assert float((seen - wanted).abs().max()) < 0.05
+
+
+@pytest.mark.parametrize("angle", [-1.5, -0.4, 0.0, 0.3, 1.2])
+def test_the_axis_is_that_of_an_ellipse(angle):
+    axis = torch.arange(96) - 47.5
+    x, y = axis[None, :] - 3.0, axis[:, None] + 2.0
+    along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+    ellipse = torch.exp(-0.5 * (along**2 / 100.0 + across**2 / 25.0))[None]
+    found = standard.axis_angle(ellipse, torch.tensor([8.0]), torch.tensor([[3.0, -2.0]]))
+    assert float(found) == pytest.approx(angle, abs=1e-4)
+
+
+def test_a_galaxy_is_seen_alike_however_it_lies():
+    galaxy = convolved(render("LTD", np.random.default_rng(4), size=128, r50_px=12.0).image, 4.0) * 1e5
+    turned = np.stack([rotate(galaxy, angle, reshape=False, order=3) for angle in (0.0, 33.0, 90.0, 171.0)])
+    n = len(turned)
+    seen = standard.network_input(
+        torch.from_numpy(turned.astype(np.float32)),
+        torch.zeros(n, 128, 128, dtype=torch.bool),
+        torch.full((n,), 2.0),
+        torch.full((n,), 12.0),
+        torch.ones(n, dtype=torch.bool),
+        64,
+        Denoiser(),
+    ).detach()[:, 0]
+    for one in seen[1:]:
+        # Half a turn is left open.
+        assert min(float((one - other).abs().mean()) for other in (seen[0], seen[0].rot90(2))) < 0.005
 
 
 def test_masked_pixels_are_filled_by_those_opposite():
