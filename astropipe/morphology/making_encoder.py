@@ -70,9 +70,9 @@ class Eye:
 def make_encoder(output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
     """Train an encoder and write it; see `astropipe.morphology.stage.train`."""
     kept = None if config.encoder is None else Path(config.encoder)
-    provenance = Provenance.of_run(
-        "morphology.train", config, run, inputs=[] if kept is None else [kept], citations=citations
-    )
+    # The encoder whose network is kept is no input: its record is taken over, and shipped weights begin every chain.
+    recorded = config.model_copy(update={"encoder": None if kept is None else kept.name})
+    provenance = Provenance.of_run("morphology.train", recorded, run, citations=citations)
     eye = _kept_eye(kept) if kept is not None else _trained_eye(output, config, run, provenance)
     with run.progress("stamps", config.n_stamps, "galaxies") as reporter:
         examples = make_examples(
@@ -130,7 +130,7 @@ def _kept_eye(path: Path) -> Eye:
     encoder = read_encoder(path)
     with open_artifact(path, "encoder") as artifact:
         scores = {str(row["measure"]): float(row["value"]) for row in artifact.table()}
-        training = artifact.record("training")
+        training = artifact.record("training") | {"denoiser and network of": artifact.content_sha256}
     return Eye(encoder.denoiser, encoder.network, encoder.truth_mean, encoder.truth_std, scores, training)
 
 
