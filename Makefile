@@ -176,7 +176,7 @@ closure-stars: $(READY) ## simulated clusters, inferred from their spectra: cove
 	$(BIN)/python benchmarks/insert_tables.py
 	cp results-closure/closure-stars/recovery.png docs/figures/closure-stars.png
 
-closure-galaxies: $(READY) ## galaxies as chronometers: bias of H0 against purity (an hour on two cores)
+closure-galaxies: $(READY) ## galaxies as chronometers: bias of H0 against purity (half an hour on two cores)
 	$(BIN)/snakemake --cores $(CORES) --configfile workflows/config/closure-galaxies.yaml
 	$(BIN)/python benchmarks/table_closure_galaxies.py --output benchmarks/results
 	$(BIN)/python benchmarks/insert_tables.py

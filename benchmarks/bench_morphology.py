@@ -269,6 +269,9 @@ def zoo_part(encoder: Encoder, options: argparse.Namespace) -> None:
             continue
         usable = np.isfinite(known.encoded.features).all(axis=1)
         features, embedding = known.encoded.features[usable], known.encoded.embedding[usable]
+        if label == "ours":
+            # Both are frozen, and both are in a galaxy-features artifact; of others they are the same.
+            features = np.concatenate((features, embedding), axis=1)
         scores = []
         for seed in range(5):
             model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=3000))
