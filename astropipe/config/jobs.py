@@ -25,7 +25,7 @@ from astropipe.runtime.errors import UsageError
 from astropipe.runtime.shipped import data_file, picture_file, weights_file
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "clusters": 2, "flow": 1, "spectra": 4, "grid": 1, "morphology": 6, "inference": 7, "plots": 5}
+CODE = {"nbody": 3, "clusters": 2, "flow": 1, "spectra": 5, "grid": 1, "morphology": 6, "inference": 7, "plots": 5}
 
 # Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it.
 _BASE_MB = 800

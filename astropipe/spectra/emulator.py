@@ -134,10 +134,14 @@ class Emulator:
 
     def interpolate_error(self, t_eff_k: Tensor, table: Tensor) -> Tensor:
         """Interpolate a table that has a row for each of ``error_t_eff``, shape (n, columns)."""
-        position = (t_eff_k[:, None] >= self.error_t_eff[1:-1]).sum(1)
-        low, high = self.error_t_eff[position], self.error_t_eff[position + 1]
-        share = ((t_eff_k - low) / (high - low)).clamp(0.0, 1.0)[:, None]
-        return torch.lerp(table[position], table[position + 1], share)
+        row, share = self.between(t_eff_k)
+        return torch.lerp(table[row], table[row + 1], share[:, None])
+
+    def between(self, t_eff_k: Tensor) -> tuple[Tensor, Tensor]:
+        """Return after which of ``error_t_eff`` temperatures lie, and which share of the way to the next one, (n,)."""
+        row = (t_eff_k[:, None] >= self.error_t_eff[1:-1]).sum(1)
+        low, high = self.error_t_eff[row], self.error_t_eff[row + 1]
+        return row, ((t_eff_k - low) / (high - low)).clamp(0.0, 1.0)
 
     def error_factor(self, stellar: Tensor, *, others: bool = False) -> Tensor:
         """Return by how much the mean square error about a star exceeds that at its temperature, shape (n,).
@@ -158,7 +162,9 @@ class Emulator:
         known, ratio = self.residual_stars[:, :3], self.residual_stars[:, 3]
         if not len(known):
             return torch.ones(len(stellar))
-        distance = (((stellar[:, None] - known) / torch.tensor(_NEAR)) ** 2).sum(2)
+        near = torch.tensor(_NEAR)
+        exact = "donot_use_mm_for_euclid_dist"
+        distance = torch.cdist(stellar / near, known / near, compute_mode=exact) ** 2
         same = (stellar[:, :1] < TIO_T_EFF_K) == (known[:, 0] < TIO_T_EFF_K)
         weight = torch.exp(-0.5 * distance) * same
         if others:

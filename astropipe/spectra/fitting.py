@@ -11,6 +11,7 @@ what data do not tell shows as prior.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from astropipe.spectra.correlation_peak import CorrelationPeak
 from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, read_emulator, rest_slices
 from astropipe.spectra.linear import Linear
 from astropipe.spectra.medium import MediumTest
@@ -28,10 +30,11 @@ from astropipe.spectra.pairs import SIZES, Pairs
 from astropipe.spectra.pixels import OBSERVED, PIXEL_KM_S, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
-from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum, vertex
+from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum
 from astropipe.spectra.sky import mean_square_residual
 from astropipe.spectra.start import Start, StartNetwork, read_start
 from astropipe.spectra.telluric import mean_square_depth
+from astropipe.spectra.weighing import KnownError, known_weights, weigh
 
 RV, ROTATION, SPREAD = N_INPUTS, N_INPUTS + 1, N_INPUTS + 2
 """Columns of the parameters after the labels: velocity, v_sin_i², and the variance of the line spread of each arm."""
@@ -45,26 +48,25 @@ _ROTATION_SIGMA = 600.0
 _V_SIN_I_LIMIT_KM_S = 120.0
 # Continua are polynomials of order unity once the flux is scaled.
 _CONTINUUM_SIGMA = 1.0
-_COSMIC_SIGMA = 5.0
 # The B band of telluric oxygen begins at 6869 Angstrom in vacuum; before it, the Earth's velocity and the resolution.
 _TELLURIC_A = 6_864.0
 # The core of H alpha forms in chromospheres and far from local equilibrium, its wings do not.
 _H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
+# Step from pair to pair in the natural logarithm of the wavelength.
+_PAIR_LOG = 2.0 * PIXEL_KM_S / SPEED_OF_LIGHT_KM_S
 # Longest step of a parameter; beyond it the whole step is shortened.
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
-_NO_LIGHT = 1e-12
 # How often a misfit beyond all errors counts: one and twice the sum of the autocorrelation of residuals, which is 3 to
 # 5 in the coadds of three real stars (tests/spectra/test_real_stars.py).
 _EXCESS_COHERENCE = 4.0
 _SIGNIFICANCE = 2.0
-# Narrower lines have one peak; and where beside the fitted velocity the peak is looked for.
+# Narrower lines have one peak.
 _SHARP_KM_S = 10.0
-_PEAK_STEPS_KM_S = tuple(np.arange(-9, 10) * PIXEL_KM_S)
 # Lines of real stars are not known better than this, as a share of the continuum.
 _LINE_ERROR = 0.02
 # Steps with new derivatives, at most; after a step shorter than this, in standard errors, one without follows.
 _MAX_STEPS, _NEAR = 8, 4.0
-# Spectra whose derivatives are multiplied together: more do not stay in the second cache of a core.
+# Spectra whose derivatives are made, and multiplied, together: more do not stay in the second cache of a core.
 _IN_CACHE = 4
 
 
@@ -185,12 +187,12 @@ class Fitter:
         self._spread, self._spread_sigma = spread, edge - spread
         self._longest = torch.tensor(_LONGEST_STEP)
         middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
-        self._log_wavelength = torch.from_numpy(middle).float()
+        self._before_telluric = int(np.searchsorted(middle[SIZES[0] :], math.log(_TELLURIC_A)))
+        self._h_alpha = (math.log(_H_ALPHA_A) - float(middle[SIZES[0]])) / _PAIR_LOG
         self._error_on_pairs = _error_on_pairs(emulator)
+        # Lines of telluric oxygen and of the night sky are not in the model: they count as errors of known size.
         self._telluric, self._sky = (_on_pairs(red) for red in (mean_square_depth(), mean_square_residual()))
-        self._medium = MediumTest()
-        terms = self.search.terms
-        self._products = (terms[:, None] * terms).flatten(0, 1).T.contiguous()
+        self._medium, self._peak = MediumTest(), CorrelationPeak(self.view)
 
     def __call__(self, pairs: Pairs, start: Start | None = None) -> Fit:
         """Fit a batch of spectra; without a start it is searched for."""
@@ -202,7 +204,7 @@ class Fitter:
         physical = torch.minimum(torch.maximum(physical, self._low), self._high)
         model = self._spectra(physical, pairs, derivatives=False).model
         # Continuum first: linear, given the lines.
-        weights = self._weights(physical, pairs, torch.ones_like(pairs.flux))
+        weights = known_weights(pairs.ivar, torch.ones_like(pairs.flux), self._error(physical))
         continuum = fit_continuum(pairs.flux / model.clamp_min(0.05), weights * model**2, self.search.terms)
         parameters = torch.cat([physical, continuum], dim=1)
         spikes = torch.zeros_like(pairs.flux, dtype=torch.bool)
@@ -241,8 +243,9 @@ class Fitter:
         ivar = pairs.ivar * scale**2
         state = self._spectra(physical, pairs, derivatives=True)
         assert state.rows is not None
-        used = self.view.valid(physical[:, RV]) & self._described(physical[:, RV])
-        weights = torch.where(used, ivar, torch.zeros_like(ivar))
+        # No error of the model, but where there is none.
+        error = replace(self._error(physical), factor=torch.zeros(len(physical)), always=torch.zeros_like(self._sky))
+        weights = known_weights(ivar, torch.ones_like(ivar), error)
         continuum = fit_continuum(pairs.flux / scale / state.model.clamp_min(0.05), weights, self.search.terms)
         level = continuum @ self.search.terms
         curvature = self._curvature(state.rows, state.model, level, weights)
@@ -256,24 +259,20 @@ class Fitter:
         """
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=linear is None)
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
-        weights = self._weights(parameters, pairs, level)
-        residual = pairs.flux - level * state.model
-        excess = excess_variance(residual, torch.where(spikes, torch.zeros_like(weights), weights))
-        weights = with_variance(weights, excess)
-        spikes = residual * torch.sqrt(weights) > _COSMIC_SIGMA
-        weights = torch.where(spikes, torch.zeros_like(weights), weights)
+        seen = weigh(pairs.flux, pairs.ivar, level, state.model, self._error(parameters), spikes)
         prior_precision, prior_gradient = self._prior(parameters)
         if linear is None:
             assert state.rows is not None
-            linear = Linear.of(state.rows, self._curvature(state.rows, state.model, level, weights) + prior_precision)
-        pull = weights * residual
-        by_physical = (linear.rows @ (pull * level)[:, :, None])[:, :, 0]
-        gradient = torch.cat([by_physical, (pull * state.model) @ self.search.terms.T], dim=1) + prior_gradient
+            linear = Linear.of(
+                state.rows, self._curvature(state.rows, state.model, level, seen.weights) + prior_precision
+            )
+        by_physical = (linear.rows @ (seen.pull * level)[:, :, None])[:, :, 0]
+        gradient = torch.cat([by_physical, (seen.pull * state.model) @ self.search.terms.T], dim=1) + prior_gradient
         change = linear.solve(gradient)
         longest = (change[:, :N_PHYSICAL].abs() / self._longest).amax(1).clamp_min(1.0)
         new = parameters + change / longest[:, None]
         new[:, :N_PHYSICAL] = torch.minimum(torch.maximum(new[:, :N_PHYSICAL], self._low), self._high)
-        return _Step(new, spikes, linear.length(new - parameters), linear)
+        return _Step(new, seen.spikes, linear.length(new - parameters), linear)
 
     def _finish(
         self,
@@ -288,13 +287,15 @@ class Fitter:
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False)
         model = state.model
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
-        known = torch.where(spikes, torch.zeros_like(pairs.ivar), self._weights(parameters, pairs, level))
+        emulated = self._error(parameters)
+        known = known_weights(pairs.ivar, level, emulated)
+        known = torch.where(spikes, torch.zeros_like(known), known)
         residual = pairs.flux - level * model
         excess = excess_variance(residual, known)
         weights = with_variance(known, excess)
         # What noise may feign is no misfit that lines have in common.
         common = (excess - _SIGNIFICANCE * excess_error(known)).clamp_min(0.0)
-        error = self._emulator_error(parameters) * level**2
+        error = emulated.variance() * level**2
         covariance, bound, from_misfit = self._covariance(
             linear, model, level, weights, error, common, parameters[:, 0]
         )
@@ -310,7 +311,7 @@ class Fitter:
             n_used=torch.stack([(part > 0.0).sum(1) for part in weights.split(SIZES, dim=1)], dim=1),
             n_spikes=(spikes & (pairs.ivar > 0.0)).sum(1),
             converged=converged,
-            air_gain=self._air_gain(parameters, pairs, residual, level * model),
+            air_gain=self._air_gain(emulated, self.view.valid(parameters[:, RV]), pairs, residual, level * model),
             rv_peak=self._peak_velocity(parameters, pairs, level, weights),
             rv_red_blue=shift[:, 1] - shift[:, 0],
             rv_red_blue_err=shift_variance.sum(1).sqrt(),
@@ -327,26 +328,20 @@ class Fitter:
         if not len(wide):
             return peak
         physical, level, weights = parameters[wide, :N_PHYSICAL], level[wide], weights[wide] * level[wide] ** 2
-        lines = torch.where(weights > 0.0, pairs.flux[wide] / level, torch.ones_like(level)) - 1.0
-        nothing = torch.zeros(len(wide))
-        transfer = self.view.transfer(physical[:, RV], nothing, physical[:, SPREAD:])
-        seen = self.view.transforms(self.emulator.coefficients(physical[:, :N_INPUTS])) * transfer.factor
-        gains = []
-        for step in _PEAK_STEPS_KM_S:
-            moved = self.view.pixels(seen * torch.exp(-2j * torch.pi * step * self.view.frequency)) - 1.0
-            gains.append((weights * lines * moved).sum(1) / (weights * moved**2).sum(1).clamp_min(1e-12).sqrt())
-        gain = torch.stack(gains, dim=1)
-        best = gain.argmax(1)
-        width = _PEAK_STEPS_KM_S[1] - _PEAK_STEPS_KM_S[0]
-        peak[wide] += torch.tensor(_PEAK_STEPS_KM_S)[best] + width * vertex(gain, best)
+        lines = torch.where(weights > 0.0, pairs.flux[wide] / level - 1.0, torch.zeros_like(level))
+        transfer = self.view.transfer(physical[:, RV], torch.zeros(len(wide)), physical[:, SPREAD:])
+        sharp = self.view.transforms(self.emulator.coefficients(physical[:, :N_INPUTS])) * transfer.factor
+        peak[wide] += self._peak(sharp, lines, weights)
         return peak
 
-    def _air_gain(self, parameters: Tensor, pairs: Pairs, residual: Tensor, model: Tensor) -> Tensor:
+    def _air_gain(self, emulated: KnownError, valid: Tensor, pairs: Pairs, residual: Tensor, model: Tensor) -> Tensor:
         """See `medium.MediumTest`; where oxygen is strong it is not masked here, nor an error."""
-        emulator = self._emulator_error(parameters) - self._telluric
-        known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0) & (model > 0.05)
+        seen = self._medium.used
+        ivar, residual, model = pairs.ivar[:, seen], residual[:, seen], model[:, seen]
+        known = valid[:, seen] & (ivar > 0.0) & (model > 0.05)
         safe = torch.where(known, model, torch.ones_like(model))
-        variance = 1.0 / (pairs.ivar * safe**2).clamp_min(1e-12) + emulator + _LINE_ERROR**2
+        error = emulated.variance(seen, always=False) + self._sky[seen] + _LINE_ERROR**2
+        variance = 1.0 / (ivar * safe**2).clamp_min(1e-12) + error
         return self._medium(residual / safe, torch.where(known, 1.0 / variance, torch.zeros_like(variance)))
 
     def _covariance(
@@ -382,69 +377,71 @@ class Fitter:
 
     def _spectra(self, physical: Tensor, pairs: Pairs, *, derivatives: bool) -> _State:
         """Return model spectra as the pairs see them, and derivatives by the physical parameters."""
-        labels, rv = physical[:, :N_INPUTS], physical[:, RV]
-        transfer = self.view.transfer(rv, physical[:, ROTATION].clamp_min(0.0).sqrt(), physical[:, SPREAD:])
-        f = self.view.frequency
+        labels, view = physical[:, :N_INPUTS], self.view
+        v_sin_i = physical[:, ROTATION].clamp_min(0.0).sqrt()
+        transfer = view.transfer(physical[:, RV], v_sin_i, physical[:, SPREAD:], derivatives=derivatives)
         if derivatives:
             coefficients, gradient = self.emulator.coefficients_and_gradient(labels)
         else:
             coefficients = self.emulator.coefficients(labels)
-        seen = self.view.transforms(coefficients) * transfer.factor
-        # By velocity, and by the variance of a broadening; the first is also what an uneven pair needs.
-        by_rv = seen * (-2j * torch.pi * f)
-        by_variance = seen * (-2.0 * (torch.pi * f) ** 2)
-        slopes = [by_rv, by_variance]
-        if derivatives:
-            slopes.append(seen * transfer.by_rotation)
-        values = self.view.pixels(torch.stack([seen, *slopes], dim=1))
+        # By velocity, and by the variance of a broadening: what an uneven pair needs too.
+        seen = torch.empty(len(physical), 4 if derivatives else 3, *transfer.factor.shape[1:], dtype=torch.complex64)
+        torch.mul(view.transforms(coefficients), transfer.factor, out=seen[:, 0])
+        torch.mul(seen[:, 0], view.by_velocity, out=seen[:, 1])
+        torch.mul(seen[:, 0], view.by_variance, out=seen[:, 2])
+        if transfer.by_rotation is not None:
+            torch.mul(seen[:, 0], transfer.by_rotation, out=seen[:, 3])
+        values = view.pixels(seen)
         model, rv_row, variance_row = values[:, 0], values[:, 1], values[:, 2]
-        model = model - pairs.offset_km_s * rv_row - pairs.narrower_km2_s2 * variance_row
+        model = torch.addcmul(model, pairs.offset_km_s, rv_row, value=-1.0)
+        model.addcmul_(pairs.narrower_km2_s2, variance_row, value=-1.0)
         if not derivatives:
             return _State(model, rv_row, None)
-        by_label = self.view.transforms(gradient.flatten(0, 1), with_mean=False).unflatten(0, gradient.shape[:2])
-        rows = torch.zeros(len(physical), N_PHYSICAL, variance_row.shape[1])
-        self.view.pixels(by_label.mul_(transfer.factor[:, None]), out=rows[:, :N_INPUTS])
+        by_label = view.transforms(gradient.flatten(0, 1), with_mean=False).unflatten(0, gradient.shape[:2])
+        rows = torch.empty(len(physical), N_PHYSICAL, variance_row.shape[1])
+        for part in _few(len(physical)):
+            view.pixels(by_label[part].mul_(transfer.factor[part, None]), out=rows[part, :N_INPUTS])
         rows[:, RV], rows[:, ROTATION] = rv_row, values[:, 3]
+        rows[:, SPREAD:] = 0.0
         rows[:, SPREAD, : SIZES[0]] = variance_row[:, : SIZES[0]]
         rows[:, SPREAD + 1, SIZES[0] :] = variance_row[:, SIZES[0] :]
         return _State(model, rv_row, rows)
 
     def _curvature(self, rows: Tensor, model: Tensor, level: Tensor, weights: Tensor) -> Tensor:
-        """Return the curvature of chi²/2, shape (n, N_PARAMETERS, N_PARAMETERS), from derivatives of the model.
-
-        Derivatives by the continuum are not spelled out: among themselves they are products of polynomials.
-        """
-        weights_of_rows = weights * level**2
-        # Where there is no light, there is no weight either.
-        ratio = model * level / (level**2 + _NO_LIGHT)
+        """Return the curvature of chi²/2, shape (n, N_PARAMETERS, N_PARAMETERS), from derivatives of the model."""
         curvature = torch.empty(len(rows), N_PARAMETERS, N_PARAMETERS)
-        for part in (slice(i, i + _IN_CACHE) for i in range(0, len(rows), _IN_CACHE)):
-            weighted = rows[part] * weights_of_rows[part, None]
-            others = torch.cat([rows[part], ratio[part, None] * self.search.terms], dim=1)
-            curvature[part, :N_PHYSICAL] = weighted @ others.transpose(1, 2)
-        among = (weights * model**2) @ self._products
-        curvature[:, N_PHYSICAL:, :N_PHYSICAL] = curvature[:, :N_PHYSICAL, N_PHYSICAL:].transpose(1, 2)
-        curvature[:, N_PHYSICAL:, N_PHYSICAL:] = among.reshape(-1, N_CONTINUUM, N_CONTINUUM)
+        root = torch.sqrt(weights)
+        of_lines, of_continuum = (root * level)[:, None], (root * model)[:, None]
+        weighted = torch.empty(_IN_CACHE, N_PARAMETERS, rows.shape[2])
+        for part in _few(len(rows)):
+            some = weighted[: part.stop - part.start]
+            torch.mul(rows[part], of_lines[part], out=some[:, :N_PHYSICAL])
+            torch.mul(of_continuum[part], self.search.terms, out=some[:, N_PHYSICAL:])
+            curvature[part] = some @ some.transpose(1, 2)
         return curvature
 
-    def _weights(self, parameters: Tensor, pairs: Pairs, level: Tensor) -> Tensor:
-        """Inverse variance of noise and emulator together; 0 where the emulator ends."""
-        known = self.view.valid(parameters[:, RV]) & (pairs.ivar > 0.0) & self._described(parameters[:, RV])
-        error = self._emulator_error(parameters) * level**2
-        return torch.where(known, pairs.ivar / (1.0 + pairs.ivar * error), torch.zeros_like(error))
+    def _error(self, parameters: Tensor) -> KnownError:
+        """Return the errors of model spectra, and where a photosphere is seen that the emulator describes.
 
-    def _described(self, rv_km_s: Tensor) -> Tensor:
-        """Return where a photosphere is seen: not in telluric oxygen, not in the core of H alpha."""
-        rest = self._log_wavelength - torch.log1p(rv_km_s / SPEED_OF_LIGHT_KM_S)[:, None]
-        core = (rest - math.log(_H_ALPHA_A)).abs() * SPEED_OF_LIGHT_KM_S < _H_ALPHA_CORE_KM_S
-        return ~core & (self._log_wavelength < math.log(_TELLURIC_A))
-
-    def _emulator_error(self, parameters: Tensor) -> Tensor:
-        """Error variance of the emulator on pairs; features of 5 Angstrom matter, shifts by a velocity do not."""
-        stellar = parameters[:, :3]
-        error = self.emulator.interpolate_error(stellar[:, 0], self._error_on_pairs)
-        # Lines of telluric oxygen and of the night sky are not in the model: they count as errors of known size.
-        return error * self.emulator.error_factor(stellar)[:, None] + self._telluric + self._sky
+        Features of 5 Angstrom matter in these errors, shifts by a velocity do not. Nothing is seen in telluric oxygen,
+        and nothing of use in the core of H alpha.
+        """
+        stellar, rv = parameters[:, :3], parameters[:, RV]
+        ends = self.view.ends(rv)
+        ends[:, 1] = ends[:, 1].clamp(max=self._before_telluric)
+        middle = self._h_alpha + torch.log1p(rv / SPEED_OF_LIGHT_KM_S) / _PAIR_LOG
+        half = _H_ALPHA_CORE_KM_S / SPEED_OF_LIGHT_KM_S / _PAIR_LOG
+        core = torch.stack([torch.floor(middle - half) + 1.0, torch.ceil(middle + half)], dim=1)
+        row, share = self.emulator.between(stellar[:, 0])
+        return KnownError(
+            table=self._error_on_pairs,
+            row=row,
+            share=share,
+            factor=self.emulator.error_factor(stellar),
+            always=self._telluric + self._sky,
+            ends=ends,
+            core=SIZES[0] + core.clamp(0, SIZES[1]).long(),
+        )
 
     def _prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         term = prior_term(parameters[:, :N_INPUTS])
@@ -471,6 +468,11 @@ class Fitter:
 def read_fitter(path: Path | None = None) -> Fitter:
     """Return the fitter, made once, of a ``spectrum-emulator`` artifact; of the shipped one where no path is given."""
     return Fitter(read_emulator(path), read_start(path))
+
+
+def _few(n: int) -> Iterator[slice]:
+    """Give n spectra a few at a time."""
+    return (slice(first, min(first + _IN_CACHE, n)) for first in range(0, n, _IN_CACHE))
 
 
 def _arm_velocities(by_rv: Tensor, weights: Tensor, residual: Tensor) -> tuple[Tensor, Tensor]:

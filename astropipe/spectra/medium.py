@@ -25,7 +25,15 @@ _LEAST_DEPTH = 0.003
 
 
 class MediumTest:
-    """Looks for the lines of telluric oxygen where they are in vacuum, and where they are in air."""
+    """Looks for the lines of telluric oxygen where they are in vacuum, and where they are in air.
+
+    Attributes
+    ----------
+    used : Tensor, shape (m,)
+        The pairs in which these lines lie, at any velocity of the Earth.
+    bank : Tensor, shape (k, m)
+        Depth of the lines in them, at velocities in vacuum and then as many in air.
+    """
 
     def __init__(self) -> None:
         reach = EARTH_KM_S + _TOLERANCE_KM_S
@@ -35,17 +43,18 @@ class MediumTest:
             depths = np.stack([depth_at(centre + velocity) for velocity in around])
             banks.append(depths.reshape(len(depths), SIZES[1], 2).mean(axis=2))
         both = np.concatenate(banks)
-        self.used = torch.from_numpy(np.flatnonzero(both.max(axis=0) > _LEAST_DEPTH))
-        self.bank = torch.from_numpy(both).float()[:, self.used]
+        seen = np.flatnonzero(both.max(axis=0) > _LEAST_DEPTH)
+        self.used = torch.from_numpy(SIZES[0] + seen)
+        self.bank = torch.from_numpy(both[:, seen]).float()
 
     def __call__(self, ratio: Tensor, weights: Tensor) -> Tensor:
         """Return by how much air describes spectra better than vacuum, shape (n,).
 
         Parameters
         ----------
-        ratio : Tensor, shape (n, N_PAIRS)
-            Flux over model, less 1.
-        weights : Tensor, shape (n, N_PAIRS)
+        ratio : Tensor, shape (n, m)
+            Flux over model, less 1, of the pairs that are ``used``.
+        weights : Tensor, shape (n, m)
             Inverse variance of it; 0 where not used.
 
         Returns
@@ -54,8 +63,6 @@ class MediumTest:
             Fall of chi² with oxygen at the best velocity if wavelengths are in air, less that if they are in vacuum; 0
             where the bands are not covered.
         """
-        red = slice(SIZES[0], SIZES[0] + SIZES[1])
-        ratio, weights = ratio[:, red][:, self.used], weights[:, red][:, self.used]
         absorbed = (-(weights * ratio) @ self.bank.T).clamp_min(0.0)
         gain = absorbed**2 / (weights @ (self.bank**2).T).clamp_min(1e-12)
         vacuum, air = gain.chunk(2, dim=1)

@@ -41,12 +41,12 @@ class Transfer:
     ----------
     factor : Tensor
         Broadening, Doppler shift and averaging over pixels.
-    by_rotation : Tensor
-        What takes a broadened spectrum to its derivative by v_sin_i², real.
+    by_rotation : Tensor, or None
+        What takes a broadened spectrum to its derivative by v_sin_i², real; only where it is asked for.
     """
 
     factor: Tensor
-    by_rotation: Tensor
+    by_rotation: Tensor | None = None
 
 
 class Renderer:
@@ -68,6 +68,12 @@ class Renderer:
         self._n_kept = N_FFT // binning
         frequency = frequencies_s_km(N_FFT)[: self._n_kept // 2 + 1]
         self.frequency = torch.from_numpy(frequency).float()
+        # What takes a spectrum to its derivatives by velocity, and by the variance of a broadening.
+        self.by_velocity, self.by_variance = -2j * math.pi * self.frequency, -2.0 * (math.pi * self.frequency) ** 2
+        self._averaging = torch.cos(math.pi * self.frequency * PIXEL_KM_S) if binning == 2 else None
+        # Where observed pixels lie in a transform.
+        starts = [(observed.first - rest.first) // binning for observed, rest in zip(OBSERVED, REST, strict=True)]
+        self._places = [slice(start, start + size) for start, size in zip(starts, self.sizes, strict=True)]
         self._mean = self._transformed(emulator.mean[None])[0]
         basis = self._transformed(emulator.basis)
         self._basis = torch.view_as_real(basis).flatten(1).contiguous()
@@ -94,7 +100,9 @@ class Renderer:
             arms.append(torch.fft.rfft(torch.cat([arm, ramp], dim=1))[:, : len(self.frequency)])
         return torch.stack(arms, dim=1).to(torch.complex64)
 
-    def transfer(self, rv_km_s: Tensor, v_sin_i_km_s: Tensor, variance: Tensor) -> Transfer:
+    def transfer(
+        self, rv_km_s: Tensor, v_sin_i_km_s: Tensor, variance: Tensor, *, derivatives: bool = False
+    ) -> Transfer:
         """Return the factors for velocities, shape (n,), and variances of the line-spread functions, (n, 2).
 
         The variance is that which comes on top of `RESOLUTION` (see `line_spread_variance`), in (km/s)².
@@ -104,14 +112,14 @@ class Renderer:
         left = position.long()
         share = position - left
         profile = torch.lerp(self._rotation[left], self._rotation[left + 1], share)
-        slope = f**2 * torch.lerp(self._rotation_slope[left], self._rotation_slope[left + 1], share)
-        spread = torch.exp(-2.0 * (math.pi * f) ** 2 * variance[:, :, None])
-        if self.binning == 2:
-            spread = spread * torch.cos(math.pi * f * PIXEL_KM_S)
         shift = SPEED_OF_LIGHT_KM_S * torch.log1p(rv_km_s / SPEED_OF_LIGHT_KM_S)
         # Averaged pixels lie half a pixel to the right of the first of them.
         phase = -2.0 * math.pi * f * (shift[:, None] - 0.5 * (self.binning - 1) * PIXEL_KM_S)
-        factor = torch.polar(spread * profile[:, None], phase[:, None].expand_as(spread))
+        both_arms = torch.polar(profile if self._averaging is None else profile * self._averaging, phase)
+        factor = both_arms[:, None] * torch.exp(self.by_variance * variance[:, :, None])
+        if not derivatives:
+            return Transfer(factor)
+        slope = f**2 * torch.lerp(self._rotation_slope[left], self._rotation_slope[left + 1], share)
         # Where the profile passes through zero the quotient is not defined, and neither is the factor.
         safe = torch.where(profile.abs() < 1e-3, torch.full_like(profile, 1e-3), profile)
         return Transfer(factor, (slope / safe)[:, None])
@@ -141,19 +149,52 @@ class Renderer:
         if out is None:
             out = torch.empty(*values.shape[:-2], sum(self.sizes))
         start = 0
-        for i, (observed, rest, size) in enumerate(zip(OBSERVED, REST, self.sizes, strict=True)):
-            first = (observed.first - rest.first) // self.binning
-            torch.div(values[..., i, first : first + size], self.binning, out=out[..., start : start + size])
-            start += size
+        for i, place in enumerate(self._places):
+            arm = values[..., i, place]
+            torch.div(arm, self.binning, out=out[..., start : start + arm.shape[-1]])
+            start += arm.shape[-1]
         return out
 
-    def valid(self, rv_km_s: Tensor) -> Tensor:
-        """Return where the emulator has something to say, shape (n, blue + red): shifts move its ends into view."""
-        shift = SPEED_OF_LIGHT_KM_S * torch.log1p(rv_km_s / SPEED_OF_LIGHT_KM_S)[:, None] / PIXEL_KM_S
+    def whole(self, transforms: Tensor) -> Tensor:
+        """Return spectra as long as transforms see them, shape (n, 2, pixels of a transform)."""
+        return torch.fft.irfft(transforms, n=self._n_kept) / self.binning
+
+    def placed(self, values: Tensor) -> Tensor:
+        """Place values of observed pixels, shape (n, blue + red), where `whole` has these pixels, and 0 elsewhere."""
+        out = torch.zeros(len(values), 2, self._n_kept)
+        for i, (place, part) in enumerate(zip(self._places, values.split(self.sizes, dim=1), strict=True)):
+            out[:, i, place] = part
+        return out
+
+    def ends(self, rv_km_s: Tensor) -> Tensor:
+        """Return where the emulator has something to say: shifts move its ends into view.
+
+        Parameters
+        ----------
+        rv_km_s : Tensor, shape (n,)
+            Radial velocities.
+
+        Returns
+        -------
+        Tensor of int64, shape (n, 2, 2)
+            The first pixel of each arm, and the one after the last.
+        """
+        shift = SPEED_OF_LIGHT_KM_S * torch.log1p(rv_km_s / SPEED_OF_LIGHT_KM_S) / PIXEL_KM_S
         arms = []
         for observed, rest, size in zip(OBSERVED, REST, self.sizes, strict=True):
-            place = observed.first - rest.first + self.binning * torch.arange(size) - shift
-            arms.append((place >= _EDGE_PIXELS) & (place <= rest.size - self.binning - _EDGE_PIXELS))
+            begin = shift - (observed.first - rest.first)
+            first = torch.ceil((begin + _EDGE_PIXELS) / self.binning)
+            last = torch.floor((begin + rest.size - self.binning - _EDGE_PIXELS) / self.binning)
+            arms.append(torch.stack([first, last + 1.0], dim=1).clamp(0.0, size).long())
+        return torch.stack(arms, dim=1)
+
+    def valid(self, rv_km_s: Tensor) -> Tensor:
+        """Return which pixels lie between the `ends`, shape (n, blue + red)."""
+        ends = self.ends(rv_km_s)
+        arms = []
+        for i, size in enumerate(self.sizes):
+            place = torch.arange(size)
+            arms.append((place >= ends[:, i, :1]) & (place < ends[:, i, 1:]))
         return torch.cat(arms, dim=1)
 
 

@@ -117,6 +117,7 @@ class Search:
             lines = self.lines(view.pixels(transforms * view.transfer(rv, v_sin_i, variance).factor))
             bank.append(torch.where(view.valid(rv), lines, torch.zeros_like(lines)))
         self.bank = torch.stack(bank).flatten(0, 1)
+        self._squared = self.bank**2
 
     def lines(self, spectra: Tensor) -> Tensor:
         """Divide spectra without noise by a polynomial through them and take off 1."""
@@ -126,7 +127,7 @@ class Search:
     def __call__(self, pairs: Pairs) -> Aligned:
         """Find the velocity of each spectrum and take it to the frame of its star."""
         lines, weights = self.normalised(pairs)
-        gain = _gain(lines, weights, self.bank).reshape(len(pairs), len(self.shifts), -1).amax(2)
+        gain = _gain(lines, weights, self.bank, self._squared).reshape(len(pairs), len(self.shifts), -1).amax(2)
         peak, best = gain.max(1)
         far = (self.shifts - self.shifts[best][:, None]).abs() * PAIR_KM_S > 60.0
         second = torch.where(far, gain, torch.zeros_like(gain)).amax(1)
@@ -150,10 +151,10 @@ class Search:
         return torch.where(weights > 0.0, pairs.flux / safe - 1.0, torch.zeros_like(level)), weights
 
 
-def _gain(lines: Tensor, weights: Tensor, bank: Tensor) -> Tensor:
+def _gain(lines: Tensor, weights: Tensor, bank: Tensor, squared: Tensor) -> Tensor:
     """Fall of chi² by each template, at the best positive strength of its lines."""
     product = (weights * lines) @ bank.T
-    norm = weights @ (bank**2).T
+    norm = weights @ squared.T
     return product.clamp_min(0.0) ** 2 / norm.clamp_min(_TINY)
 
 

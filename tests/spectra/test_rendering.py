@@ -67,7 +67,8 @@ def test_the_derivative_by_rotation_is_that_of_differences(v_sin_i: float) -> No
 
     square = v_sin_i**2
     step = 0.05 * square
-    exact = view.transfer(torch.zeros(1), torch.tensor([v_sin_i]), variance)
+    exact = view.transfer(torch.zeros(1), torch.tensor([v_sin_i]), variance, derivatives=True)
+    assert exact.by_rotation is not None
     found = view.pixels(view.transforms(torch.zeros(1, 2)) * exact.factor * exact.by_rotation)
     up, down = (view.pixels(view.transforms(torch.zeros(1, 2)) * transfer(square + way * step)) for way in (1, -1))
     difference = (up - down) / (2.0 * step)
