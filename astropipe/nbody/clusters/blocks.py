@@ -12,7 +12,7 @@ import numpy as np
 
 from astropipe.nbody.arrays import FloatArray, IntArray
 from astropipe.nbody.clusters.accuracy import choose_eta
-from astropipe.nbody.clusters.forces import forces, pair_time
+from astropipe.nbody.clusters.forces import forces, pair_times
 from astropipe.nbody.clusters.kicks import kick_pairs, next_kick, rebase_pairs, resolve, source_masses
 from astropipe.nbody.clusters.layout import LANES, TICK
 from astropipe.nbody.clusters.pairing import look_at_pair, try_pair
@@ -116,11 +116,13 @@ def begin(particles: Particles, masses: FloatArray, frame: Frame, work: Work) ->
     for i in range(n):
         predict_one(particles.state, i, 0.0, 0.0, work.at[i])
     forces(work.tiles, work.at, n, work.share_from, work.sums, work.force)
+    shortest = np.empty(n)
+    pair_times(work.tiles, work.at, masses, shortest)
     for i in range(n):
         if frame.tide.omega != 0.0:
             add_tide(frame.tide, frame.begin, work.at[i], work.force[i])
         place(particles.state, i, 0.0, work.at[i], work.force[i])
-        step = first_step(pair_time(work.tiles, work.at[i], masses[i]), particles.eta[i])
+        step = first_step(shortest[i], particles.eta[i])
         particles.level[i] = min(level_of(step, frame.length), DEEPEST)
 
 

@@ -22,7 +22,7 @@ from astropipe.nbody.compilation import kernel, parallel_kernel
 # Particles are shared between threads in so many portions, whatever the number of threads.
 PORTIONS = 64
 # Below this number of interactions, handing work to threads costs more than it saves.
-_WORTH_SHARING = 16_384
+_WORTH_SHARING = 4_096
 _NEVER = 2**62
 
 
@@ -95,8 +95,13 @@ def force_on(tiles: FloatArray, at: FloatArray, sums: FloatArray, out: FloatArra
 def _shared_forces(tiles: FloatArray, at: FloatArray, n: int, work: FloatArray, out: FloatArray) -> None:
     portions = min(n, PORTIONS)
     for portion in numba.prange(portions):
-        for i in range(n * portion // portions, n * (portion + 1) // portions):
-            force_on(tiles, at[i], work[portion], out[i])
+        _forces_of(tiles, at, n * portion // portions, n * (portion + 1) // portions, work[portion], out)
+
+
+@kernel
+def _forces_of(tiles: FloatArray, at: FloatArray, first: int, end: int, sums: FloatArray, out: FloatArray) -> None:
+    for i in range(first, end):
+        force_on(tiles, at[i], sums, out[i])
 
 
 @kernel
@@ -121,8 +126,7 @@ def forces(tiles: FloatArray, at: FloatArray, n: int, share_from: int, work: Flo
     if n * tiles.shape[0] * LANES >= share_from:
         _shared_forces(tiles, at, n, work, out)
     else:
-        for i in range(n):
-            force_on(tiles, at[i], work[0], out[i])
+        _forces_of(tiles, at, 0, n, work[0], out)
 
 
 @parallel_kernel
@@ -150,22 +154,44 @@ def _add_potential(tile: FloatArray, x: float, y: float, z: float, sums: FloatAr
         sums[lane] -= tile[MASS * LANES + lane] / math.sqrt(r2)
 
 
+@parallel_kernel
+def pair_times(tiles: FloatArray, at: FloatArray, masses: FloatArray, out: FloatArray) -> None:
+    """Write `pair_time` of n particles, with positions and velocities `at`, (>= n, 6), into `out`, (n,)."""
+    n = masses.size
+    portions = min(n, PORTIONS)
+    for portion in numba.prange(portions):
+        for i in range(n * portion // portions, n * (portion + 1) // portions):
+            out[i] = pair_time(tiles, at[i], masses[i])
+
+
 @kernel
 def pair_time(tiles: FloatArray, at: FloatArray, mass: float) -> float:
     r"""Return the shortest time scale of a particle with any source, min over j of min(r/v, sqrt(r^3/(m + m_j))).
 
     The rule of Hut, Makino & McMillan (1995, ApJ 443, L93), for the first step, which has no history to learn from.
     """
-    rate2 = 0.0
+    rates = np.zeros(LANES)
     for t in range(tiles.shape[0]):
-        tile = tiles[t]
-        for lane in range(LANES):
-            if tile[MASS * LANES + lane] > 0.0:
-                r2 = v2 = 0.0
-                for k in range(3):
-                    r2 += (tile[k * LANES + lane] - at[k]) ** 2
-                    v2 += (tile[(VX + k) * LANES + lane] - at[3 + k]) ** 2
-                if r2 > 0.0:
-                    pull = (mass + tile[MASS * LANES + lane]) / math.sqrt(r2)
-                    rate2 = max(rate2, max(v2, pull) / r2)
+        _fastest(tiles[t], at[0], at[1], at[2], at[3], at[4], at[5], mass, rates)
+    rate2 = rates.max()
     return 1.0 / math.sqrt(rate2) if rate2 > 0.0 else math.inf
+
+
+@kernel
+def _fastest(
+    tile: FloatArray, x: float, y: float, z: float, vx: float, vy: float, vz: float, mass: float, rates: FloatArray
+) -> None:
+    """Raise the squared rates of the lanes to those of a tile of sources; where there is no source there is no rate."""
+    for lane in range(LANES):
+        dx = tile[lane] - x
+        dy = tile[Y * LANES + lane] - y
+        dz = tile[Z * LANES + lane] - z
+        ux = tile[VX * LANES + lane] - vx
+        uy = tile[VY * LANES + lane] - vy
+        uz = tile[VZ * LANES + lane] - vz
+        r2 = dx * dx + dy * dy + dz * dz
+        r2 = r2 if r2 > 0.0 and tile[MASS * LANES + lane] > 0.0 else math.inf
+        v2 = ux * ux + uy * uy + uz * uz
+        pull = (mass + tile[MASS * LANES + lane]) / math.sqrt(r2)
+        rate = (v2 if v2 > pull else pull) / r2
+        rates[lane] = rate if rate > rates[lane] else rates[lane]

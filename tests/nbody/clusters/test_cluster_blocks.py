@@ -12,7 +12,7 @@ from kepler import kepler_state, period
 from astropipe.config.clusters import ClusterStartConfig
 from astropipe.nbody.clusters import Controls, cluster_of, make_cluster, oort_tide, point_mass_tide
 from astropipe.nbody.clusters.diagnostics import energies
-from astropipe.nbody.clusters.forces import forces, potentials, scratch, sharing
+from astropipe.nbody.clusters.forces import forces, pair_times, potentials, scratch, sharing
 from astropipe.nbody.clusters.layout import get, put, sources
 from astropipe.nbody.clusters.orbit import apocentre, follow_orbit
 from astropipe.nbody.clusters.run import ClusterRun
@@ -61,6 +61,18 @@ def test_forces_are_those_of_a_sum_over_pairs(n: int) -> None:
     depth = np.empty(n)
     potentials(sources(masses, x, v), x, depth)
     assert 0.5 * masses @ depth == pytest.approx(float(potential_energy(masses, x)), rel=1e-12)
+
+
+def test_times_of_pairs_are_the_shortest_of_all_pairs() -> None:
+    rng = np.random.default_rng(5)
+    n, m = 70, 9
+    masses, x, v = rng.uniform(0.1, 1.0, n), rng.normal(size=(n + m, 3)), rng.normal(size=(n + m, 3))
+    own, out = np.r_[masses, np.zeros(m)], np.empty(n + m)
+    pair_times(sources(masses, x[:n], v[:n]), np.hstack([x, v]), own, out)
+    r, speed = (np.linalg.norm(values[:n] - values[:, None], axis=2) for values in (x, v))
+    np.fill_diagonal(r, np.inf)
+    wanted = np.minimum(r / np.maximum(speed, 1e-300), np.sqrt(r**3 / (own[:, None] + masses))).min(axis=1)
+    np.testing.assert_allclose(out, wanted, rtol=1e-13)
 
 
 def test_tiles_give_back_what_was_put() -> None:
