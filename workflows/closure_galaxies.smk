@@ -2,7 +2,7 @@
 # density, for several selections of several surveys -> bias against purity, and a figure of it.
 # Also runs alone: snakemake --snakefile workflows/closure_galaxies.smk --cores all
 from astropipe.config import resolve
-from astropipe.config.closure_galaxies_jobs import GalaxiesClosureJobs
+from astropipe.config.jobs.closure_galaxies import GalaxiesClosureJobs
 from astropipe.config.jobs import CODE, Jobs, check_files, relative
 from astropipe.runtime.shipped import weights_file
 

@@ -3,7 +3,7 @@
 # to its end before the next is begun, so that a run that is broken off has whole clusters.
 # Also runs alone: snakemake --snakefile workflows/closure_stars.smk --cores all
 from astropipe.config import resolve
-from astropipe.config.closure_stars_jobs import StarsClosureJobs
+from astropipe.config.jobs.closure_stars import StarsClosureJobs
 from astropipe.config.jobs import CODE, Jobs, check_files, relative
 from astropipe.runtime.shipped import weights_file
 

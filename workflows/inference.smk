@@ -3,7 +3,8 @@
 # Also runs alone: snakemake --snakefile workflows/inference.smk --cores all
 # Every stage is told its threads; plot has one and no such option.
 from astropipe.config import resolve
-from astropipe.config.jobs import CODE, Jobs, check_files, relative, sample_settings
+from astropipe.config.jobs import CODE, Jobs, check_files, relative
+from astropipe.config.jobs.inference import sample_settings
 from astropipe.inference.sources import data_files
 
 check_files(workflow.configfiles)

@@ -9,8 +9,8 @@ import pytest
 
 from astropipe.config import Config, load, resolve
 from astropipe.config.changes import as_job_options
-from astropipe.config.closure_galaxies_jobs import GalaxiesClosureJobs
 from astropipe.config.jobs import check_jobs
+from astropipe.config.jobs.closure_galaxies import GalaxiesClosureJobs
 from astropipe.inference.problems.chronometers_catalog import chronometers_catalog
 from astropipe.inference.problems.options import check_options
 from astropipe.runtime.errors import ConfigError

@@ -9,8 +9,8 @@ import pytest
 
 from astropipe.config import Config, load, resolve
 from astropipe.config.changes import as_job_options
-from astropipe.config.closure_stars_jobs import StarsClosureJobs
 from astropipe.config.jobs import check_jobs
+from astropipe.config.jobs.closure_stars import StarsClosureJobs
 from astropipe.runtime.errors import ConfigError
 
 

@@ -14,16 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astropipe.config import Config, load, resolve
-from astropipe.config.jobs import (
-    Jobs,
-    as_job_options,
-    check_files,
-    check_jobs,
-    integrate_settings,
-    relative,
-    sample_settings,
-    simulate_settings,
-)
+from astropipe.config.changes import as_job_options
+from astropipe.config.jobs import Jobs, check_files, check_jobs, relative
+from astropipe.config.jobs.inference import sample_settings
+from astropipe.config.jobs.nbody import integrate_settings, simulate_settings
 from astropipe.config.loading import parse_setting
 from astropipe.runtime.errors import ConfigError, UsageError
 from astropipe.runtime.run import as_options
