@@ -33,6 +33,8 @@ _LONG = {
 _IN_ROW = 12
 _FEWEST = 5
 _PAGE_ROWS = 4
+# In the column that says how a galaxy got its class.
+_SECOND_STEP = 2
 _MAP_AXES = {
     "pca": ("first principal component", "second principal component"),
     "umap": ("UMAP 1", "UMAP 2"),
@@ -43,7 +45,7 @@ _EARLY = (0.14, 0.80)
 
 
 def class_mosaic(artifacts: Sequence[Artifact]) -> Figure:
-    """Draw galaxies of each class, from those on which most votes agree (left) to those on which fewest do.
+    """Draw galaxies of each class: those by the votes, from most to least agreement, then those by the second step.
 
     Raises
     ------
@@ -51,19 +53,37 @@ def class_mosaic(artifacts: Sequence[Artifact]) -> Figure:
         If the catalog has no examples.
     """
     table, images, rows = _examples(artifacts)
-    names = np.asarray(table["morphology"]).astype(str)[rows]
-    agreement = _values(table, "agreement")[rows]
-    shown = [name for name in (*CLASSES, UNCLASSIFIED) if (names == name).any()]
-    figure = Figure(figsize=(_IN_ROW * 0.8, len(shown) * 2 * 0.8 + 0.2 * len(shown)))
-    parts = figure.subfigures(len(shown), 1, squeeze=False)[:, 0]
-    for part, name in zip(parts, shown, strict=True):
-        members = np.flatnonzero(names == name)
-        ranked = members[np.argsort(-agreement[members], kind="stable")]
-        chosen = ranked[np.unique(np.linspace(0, len(ranked) - 1, 2 * _IN_ROW).astype(int))]
-        total = np.count_nonzero(np.asarray(table["morphology"]).astype(str) == name)
-        part.suptitle(f"{name}, {_LONG[name]}: {total} of {len(table)}", fontsize=9, color=_COLOUR[name])
-        _strip(part.subplots(2, _IN_ROW).ravel(), images[chosen], [f"{value:.2f}" for value in agreement[chosen]])
+    names = np.asarray(table["morphology"]).astype(str)
+    sure, second = _confidence(table, names)
+    sure, second = sure[rows], second[rows]
+    shown = [name for name in (*CLASSES, UNCLASSIFIED) if (names[rows] == name).any()]
+    members = [np.flatnonzero(names[rows] == name) for name in shown]
+    lines = [2 if len(some) > _IN_ROW else 1 for some in members]
+    ratios = [*(n * 0.8 + 0.2 for n in lines), 0.2]
+    figure = Figure(figsize=(_IN_ROW * 0.8, sum(ratios)))
+    parts = figure.subfigures(len(ratios), 1, height_ratios=ratios, squeeze=False)[:, 0]
+    for part, name, some, n_lines in zip(parts, shown, members, lines, strict=False):
+        ranked = some[np.lexsort([-sure[some], second[some]])]
+        chosen = ranked[np.unique(np.linspace(0, len(ranked) - 1, n_lines * _IN_ROW).astype(int))]
+        in_class = np.count_nonzero(names == name)
+        part.suptitle(f"{name}, {_LONG[name]}: {in_class} of {len(table)}", fontsize=9, color=_COLOUR[name])
+        texts = [f"p {sure[i]:.2f}" if second[i] else f"{sure[i]:.2f}" for i in chosen]
+        _strip(part.subplots(n_lines, _IN_ROW, squeeze=False).ravel(), images[chosen], texts)
+    note = "agreement of the votes, or p: probability by the second step"
+    parts[-1].text(0.5, 0.5, note, ha="center", va="center", fontsize=7, color="0.4")
     return figure
+
+
+def _confidence(table: Any, names: NDArray[np.str_]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return how sure each galaxy's class is, and whether that is a probability by the second step."""
+    sure, second = _values(table, "agreement").copy(), np.zeros(len(table), dtype=bool)
+    if "step" in table.colnames:
+        second = np.asarray(table["step"]) == _SECOND_STEP
+    for name in CLASSES:
+        chosen = second & (names == name)
+        if chosen.any():
+            sure[chosen] = _values(table, f"probability_{name.lower()}")[chosen]
+    return sure, second
 
 
 def group_mosaic(artifacts: Sequence[Artifact]) -> Figure:

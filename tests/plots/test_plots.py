@@ -408,3 +408,13 @@ def test_the_bias_of_h0_needs_simulated_galaxies(files: dict[str, Path], tmp_pat
         draw([files["metrics"]], tmp_path / "figure.png", "impurity")
     with pytest.raises(InputError, match="no posterior of ages of galaxies"):
         draw([files["posterior"]], tmp_path / "figure.png", "expansion")
+
+
+def test_a_class_by_the_second_step_is_shown_with_its_probability() -> None:
+    table = QTable({"agreement": [0.9, 0.0, 0.4, 0.3], "step": [1, 2, 2, 0]})
+    for name, values in (("sph", [0.1, 0.2, 0.7, 0.4]), ("irr", [0.1, 0.8, 0.1, 0.3])):
+        table[f"probability_{name}"] = values
+    names = np.array(["SPH", "IRR", "SPH", "UNC"])
+    sure, second = morphology_plots._confidence(table, names)
+    np.testing.assert_array_equal(sure, [0.9, 0.8, 0.7, 0.3])
+    np.testing.assert_array_equal(second, [False, True, True, False])
