@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, Reference, read_encoder
+from astropipe.morphology.encoder_artifact import SHIPPED, Encoder, Reference, read_encoder, read_reference
 from astropipe.morphology.encoding import Encoded, Precision, View, encode, encode_by_harmonics, featured, see
 from astropipe.morphology.flags import UNUSABLE, GalaxyFlag
 from astropipe.morphology.measure_columns import Measures, join_measures
@@ -194,16 +194,18 @@ def reference_of(name: str | None) -> Reference:
     Raises
     ------
     InputError
-        If the encoder has none.
+        If the file is missing, damaged or of another kind.
     """
-    reference = (own_encoder(name) or read_encoder(weights_file(SHIPPED))).reference
-    if reference is None:
-        raise InputError(f"{name}: the encoder has no reference galaxies; train it with astropipe morphology train")
-    return reference
+    return read_reference(_own_file(name) or weights_file(SHIPPED))
 
 
 def own_encoder(name: str | None) -> Encoder | None:
     """Return the encoder of this package that a name stands for, None if that of others; raises as `stamp_encoder`."""
+    path = _own_file(name)
+    return None if path is None else read_encoder(path)
+
+
+def _own_file(name: str | None) -> Path | None:
     if name is not None and (name in _OF_OTHERS or Path(name).is_dir()):
         return None
     path = weights_file(SHIPPED) if name is None else Path(name)
@@ -212,7 +214,7 @@ def own_encoder(name: str | None) -> Encoder | None:
             f"{name}: no such file or folder; give an encoder artifact, a folder of a ConvNeXt, "
             f"{' or '.join(_OF_OTHERS)}, or nothing for the encoder that comes with astropipe"
         )
-    return read_encoder(path)
+    return path
 
 
 def _published_encoder(name: str) -> EncodeStamps:

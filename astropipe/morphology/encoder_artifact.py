@@ -13,7 +13,7 @@ import torch
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from astropipe.artifacts import Provenance, create_artifact, open_artifact
+from astropipe.artifacts import Artifact, Provenance, create_artifact, open_artifact
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.denoiser import Denoiser
 from astropipe.morphology.network import Architecture, ConvNeXt
@@ -110,6 +110,28 @@ def write_encoder(
         new.write_text("domain", json.dumps(domain))
 
 
+def read_reference(path: Path) -> Reference:
+    """Read only the galaxies of an ``encoder`` artifact to which others are compared; raises as `read_encoder`."""
+    with open_artifact(path, "encoder") as artifact:
+        try:
+            return _reference(artifact)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise _unusable(path, error) from error
+
+
+def _reference(artifact: Artifact) -> Reference:
+    return Reference(
+        np.array(CLASSES)[np.asarray(artifact.array("weights/reference_classes"), dtype=np.int64)],
+        np.asarray(artifact.array("weights/reference_embedding"), dtype=np.float32),
+        tuple(artifact.record("architecture")["quantities"]),
+        np.asarray(artifact.array("weights/reference_values"), dtype=np.float32),
+    )
+
+
+def _unusable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: the encoder cannot be used ({error!r}); train it again with astropipe morphology train")
+
+
 def read_encoder(path: Path) -> Encoder:
     """Read an ``encoder`` artifact.
 
@@ -124,23 +146,19 @@ def read_encoder(path: Path) -> Encoder:
             sizes: dict[str, Any] = {
                 name: tuple(value) if isinstance(value, list) else value for name, value in described["network"].items()
             }
-            denoiser = Denoiser(**described["denoiser"])
-            network, reader = ConvNeXt(Architecture(**sizes)), Reader(ReaderSizes(**described["reader"]))
+            # Without first weights, which are drawn at random and take longer than those of the file.
+            with torch.device("meta"):
+                denoiser = Denoiser(**described["denoiser"])
+                network, reader = ConvNeXt(Architecture(**sizes)), Reader(ReaderSizes(**described["reader"]))
             modules: tuple[torch.nn.Module, ...] = (denoiser, network, reader)
             for kind, module in zip(_MODULES, modules, strict=True):
                 names = {name: artifact.array(f"weights/{kind}.{name}") for name in module.state_dict()}
                 module.load_state_dict(
-                    {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in names.items()}
+                    {name: torch.from_numpy(np.array(value, dtype=np.float32)) for name, value in names.items()},
+                    assign=True,
                 )
-            reference = Reference(
-                np.array(CLASSES)[np.asarray(artifact.array("weights/reference_classes"), dtype=np.int64)],
-                np.asarray(artifact.array("weights/reference_embedding"), dtype=np.float32),
-                tuple(described["quantities"]),
-                np.asarray(artifact.array("weights/reference_values"), dtype=np.float32),
-            )
+            reference = _reference(artifact)
             mean, std = (np.asarray(artifact.array(f"weights/truth_{name}")) for name in ("mean", "std"))
         except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-            raise InputError(
-                f"{path}: the encoder cannot be used ({error!r}); train it again with astropipe morphology train"
-            ) from error
+            raise _unusable(path, error) from error
     return Encoder(denoiser.eval(), network.eval(), reader.eval(), mean, std, reference)
