@@ -198,7 +198,7 @@ bench-clusters: $(READY) ## star clusters and a periodic box: speed, errors, col
 policy: $(READY) ## train the policy of the time step that comes with astropipe again (15 minutes)
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-timestep.h5
 
-policy-clusters: $(READY) ## train the choice of eta in clusters that comes with astropipe again (some minutes)
+policy-clusters: $(READY) ## train the choice of eta in clusters that comes with astropipe again (half an hour)
 	$(BIN)/astropipe nbody train --seed 1 --resume --force --output astropipe/weights/nbody-cluster-eta.h5 \
 	  --set nbody.train.policy=cluster-eta --set nbody.train.generations=60 \
 	  --set nbody.train.population=12 --set nbody.train.systems=6
