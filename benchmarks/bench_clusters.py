@@ -192,7 +192,7 @@ def scaling() -> Table:
 
         row = {"stars": str(n)}
         for name, work_of in (("force loop", loop), ("whole run", run)):
-            seconds = in_turns({str(k): (lambda k=k, f=work_of: f(k)) for k in (1, 2)}, 9)
+            seconds = in_turns({str(k): (lambda k=k, f=work_of: f(k)) for k in (1, 2)}, 25)
             ratio = np.median(seconds["1"] / seconds["2"])
             row[f"{name}, 1 thread [ms]"] = f"{np.median(seconds['1']) * 1e3:.1f}"
             row[f"{name}, 2 threads [ms]"] = f"{np.median(seconds['2']) * 1e3:.1f}"
