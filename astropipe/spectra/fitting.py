@@ -10,31 +10,26 @@ what data do not tell shows as prior.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from astropipe.spectra.correlation_peak import CorrelationPeak
-from astropipe.spectra.emulator import N_INPUTS, REST, Emulator, read_emulator, rest_slices
+from astropipe.spectra.emulator import N_INPUTS, Emulator, read_emulator
+from astropipe.spectra.known_error import KnownError, KnownErrors
 from astropipe.spectra.linear import Linear
 from astropipe.spectra.medium import MediumTest
 from astropipe.spectra.misfit import excess_error, excess_variance, with_variance
 from astropipe.spectra.pairs import SIZES, Pairs
-from astropipe.spectra.pixels import OBSERVED, PIXEL_KM_S, SPEED_OF_LIGHT_KM_S, wavelengths_a
 from astropipe.spectra.prior import prior_term
 from astropipe.spectra.rendering import Renderer, line_spread_variance, renderer
 from astropipe.spectra.search import N_CONTINUUM, Search, fit_continuum
-from astropipe.spectra.sky import mean_square_residual
 from astropipe.spectra.start import Start, StartNetwork, read_start
-from astropipe.spectra.telluric import mean_square_depth
-from astropipe.spectra.weighing import KnownError, known_weights, weigh
+from astropipe.spectra.weighing import known_weights, weigh
 
 RV, ROTATION, SPREAD = N_INPUTS, N_INPUTS + 1, N_INPUTS + 2
 """Columns of the parameters after the labels: velocity, v_sin_i², and the variance of the line spread of each arm."""
@@ -48,12 +43,6 @@ _ROTATION_SIGMA = 600.0
 _V_SIN_I_LIMIT_KM_S = 120.0
 # Continua are polynomials of order unity once the flux is scaled.
 _CONTINUUM_SIGMA = 1.0
-# The B band of telluric oxygen begins at 6869 Angstrom in vacuum; before it, the Earth's velocity and the resolution.
-_TELLURIC_A = 6_864.0
-# The core of H alpha forms in chromospheres and far from local equilibrium, its wings do not.
-_H_ALPHA_A, _H_ALPHA_CORE_KM_S = 6_564.61, 80.0
-# Step from pair to pair in the natural logarithm of the wavelength.
-_PAIR_LOG = 2.0 * PIXEL_KM_S / SPEED_OF_LIGHT_KM_S
 # Longest step of a parameter; beyond it the whole step is shortened.
 _LONGEST_STEP = (500.0, 1.0, 0.6, *(0.6,) * 14, 0.8, 15.0, 600.0, 150.0, 150.0)
 # How often a misfit beyond all errors counts: one and twice the sum of the autocorrelation of residuals, which is 3 to
@@ -186,12 +175,7 @@ class Fitter:
         edge = float(line_spread_variance(_RESOLUTION - _RESOLUTION_SIGMA))
         self._spread, self._spread_sigma = spread, edge - spread
         self._longest = torch.tensor(_LONGEST_STEP)
-        middle = np.log(wavelengths_a()).reshape(-1, 2).mean(axis=1)
-        self._before_telluric = int(np.searchsorted(middle[SIZES[0] :], math.log(_TELLURIC_A)))
-        self._h_alpha = (math.log(_H_ALPHA_A) - float(middle[SIZES[0]])) / _PAIR_LOG
-        self._error_on_pairs = _error_on_pairs(emulator)
-        # Lines of telluric oxygen and of the night sky are not in the model: they count as errors of known size.
-        self._telluric, self._sky = (_on_pairs(red) for red in (mean_square_depth(), mean_square_residual()))
+        self._errors = KnownErrors(self.view)
         self._medium, self._peak = MediumTest(), CorrelationPeak(self.view)
 
     def __call__(self, pairs: Pairs, start: Start | None = None) -> Fit:
@@ -204,7 +188,7 @@ class Fitter:
         physical = torch.minimum(torch.maximum(physical, self._low), self._high)
         model = self._spectra(physical, pairs, derivatives=False).model
         # Continuum first: linear, given the lines.
-        weights = known_weights(pairs.ivar, torch.ones_like(pairs.flux), self._error(physical))
+        weights = known_weights(pairs.ivar, torch.ones_like(pairs.flux), self._errors(physical[:, :3], physical[:, RV]))
         continuum = fit_continuum(pairs.flux / model.clamp_min(0.05), weights * model**2, self.search.terms)
         parameters = torch.cat([physical, continuum], dim=1)
         spikes = torch.zeros_like(pairs.flux, dtype=torch.bool)
@@ -244,7 +228,11 @@ class Fitter:
         state = self._spectra(physical, pairs, derivatives=True)
         assert state.rows is not None
         # No error of the model, but where there is none.
-        error = replace(self._error(physical), factor=torch.zeros(len(physical)), always=torch.zeros_like(self._sky))
+        error = replace(
+            self._errors(physical[:, :3], physical[:, RV]),
+            factor=torch.zeros(len(physical)),
+            always=torch.zeros_like(self._errors.sky),
+        )
         weights = known_weights(ivar, torch.ones_like(ivar), error)
         continuum = fit_continuum(pairs.flux / scale / state.model.clamp_min(0.05), weights, self.search.terms)
         level = continuum @ self.search.terms
@@ -259,7 +247,9 @@ class Fitter:
         """
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=linear is None)
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
-        seen = weigh(pairs.flux, pairs.ivar, level, state.model, self._error(parameters), spikes)
+        seen = weigh(
+            pairs.flux, pairs.ivar, level, state.model, self._errors(parameters[:, :3], parameters[:, RV]), spikes
+        )
         prior_precision, prior_gradient = self._prior(parameters)
         if linear is None:
             assert state.rows is not None
@@ -287,7 +277,7 @@ class Fitter:
         state = self._spectra(parameters[:, :N_PHYSICAL], pairs, derivatives=False)
         model = state.model
         level = parameters[:, N_PHYSICAL:] @ self.search.terms
-        emulated = self._error(parameters)
+        emulated = self._errors(parameters[:, :3], parameters[:, RV])
         known = known_weights(pairs.ivar, level, emulated)
         known = torch.where(spikes, torch.zeros_like(known), known)
         residual = pairs.flux - level * model
@@ -340,7 +330,7 @@ class Fitter:
         ivar, residual, model = pairs.ivar[:, seen], residual[:, seen], model[:, seen]
         known = valid[:, seen] & (ivar > 0.0) & (model > 0.05)
         safe = torch.where(known, model, torch.ones_like(model))
-        error = emulated.variance(seen, always=False) + self._sky[seen] + _LINE_ERROR**2
+        error = emulated.variance(seen, always=False) + self._errors.sky[seen] + _LINE_ERROR**2
         variance = 1.0 / (ivar * safe**2).clamp_min(1e-12) + error
         return self._medium(residual / safe, torch.where(known, 1.0 / variance, torch.zeros_like(variance)))
 
@@ -420,29 +410,6 @@ class Fitter:
             curvature[part] = some @ some.transpose(1, 2)
         return curvature
 
-    def _error(self, parameters: Tensor) -> KnownError:
-        """Return the errors of model spectra, and where a photosphere is seen that the emulator describes.
-
-        Features of 5 Angstrom matter in these errors, shifts by a velocity do not. Nothing is seen in telluric oxygen,
-        and nothing of use in the core of H alpha.
-        """
-        stellar, rv = parameters[:, :3], parameters[:, RV]
-        ends = self.view.ends(rv)
-        ends[:, 1] = ends[:, 1].clamp(max=self._before_telluric)
-        middle = self._h_alpha + torch.log1p(rv / SPEED_OF_LIGHT_KM_S) / _PAIR_LOG
-        half = _H_ALPHA_CORE_KM_S / SPEED_OF_LIGHT_KM_S / _PAIR_LOG
-        core = torch.stack([torch.floor(middle - half) + 1.0, torch.ceil(middle + half)], dim=1)
-        row, share = self.emulator.between(stellar[:, 0])
-        return KnownError(
-            table=self._error_on_pairs,
-            row=row,
-            share=share,
-            factor=self.emulator.error_factor(stellar),
-            always=self._telluric + self._sky,
-            ends=ends,
-            core=SIZES[0] + core.clamp(0, SIZES[1]).long(),
-        )
-
     def _prior(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         term = prior_term(parameters[:, :N_INPUTS])
         n = len(parameters)
@@ -495,19 +462,3 @@ def _scale(pairs: Pairs) -> Tensor:
         level = torch.where(used > 0, torch.where(mean > spread, mean, spread), torch.ones_like(mean))
         scales.append(level[:, None].expand_as(flux))
     return torch.cat(scales, dim=1)
-
-
-def _on_pairs(red: NDArray[np.float64]) -> Tensor:
-    """Return values on the pixels of the red arm as means of pairs, and none in the blue arm."""
-    return torch.cat([torch.zeros(SIZES[0]), torch.from_numpy(red.reshape(-1, 2).mean(1)).float()])
-
-
-def _error_on_pairs(emulator: Emulator) -> Tensor:
-    parts = []
-    for place, rest, observed, size in zip(rest_slices(), REST, OBSERVED, SIZES, strict=True):
-        error = emulator.error_variance[:, place]
-        first = observed.first - rest.first
-        error = error[:, first : first + 2 * size].reshape(len(error), size, 2).mean(2)
-        # Wide enough that the velocity of the star does not matter.
-        parts.append(torch.nn.functional.avg_pool1d(error[:, None], 61, 1, 30, count_include_pad=False)[:, 0])
-    return torch.cat(parts, dim=1)

@@ -1,7 +1,7 @@
 """What every pair of pixels counts: noise, error of the emulator and excess together, in one pass over a spectrum.
 
 These are sums and products of a dozen arrays of the size of the batch. Taken one after the other each of them would go
-through the memory and not stay in the cache, which took a third of the time of a fit.
+through the memory and not stay in the cache.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from astropipe.spectra.known_error import KnownError
 from astropipe.spectra.pairs import SIZES
 
 _COSMIC_SIGMA = 5.0
@@ -22,39 +23,6 @@ _ARMS = (0, SIZES[0], SIZES[0] + SIZES[1])
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class KnownError:
-    """Error variances of the model, in units of the continuum, and where it says nothing at all.
-
-    Attributes
-    ----------
-    table : Tensor, shape (t, N_PAIRS)
-        Variance at some effective temperatures.
-    row, share, factor : Tensor, shape (n,)
-        For each spectrum, ``factor`` times the table between ``row`` and the next one, ``share`` of the way.
-    always : Tensor, shape (N_PAIRS,)
-        What comes on top for every star.
-    ends : Tensor, shape (n, 2, 2)
-        First pair of each arm in which the model is known, and the one after the last.
-    core : Tensor, shape (n, 2)
-        The same of the core of H alpha, which is not used.
-    """
-
-    table: Tensor
-    row: Tensor
-    share: Tensor
-    factor: Tensor
-    always: Tensor
-    ends: Tensor
-    core: Tensor
-
-    def variance(self, columns: Tensor | slice = slice(None), *, always: bool = True) -> Tensor:
-        """Return the variances of some pairs, shape (n, columns); without what comes on top if that is not wanted."""
-        table = self.table[:, columns]
-        variance = torch.lerp(table[self.row], table[self.row + 1], self.share[:, None]) * self.factor[:, None]
-        return variance + self.always[columns] if always else variance
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from astropipe.spectra.known_error import KnownError
 from astropipe.spectra.pairs import N_PAIRS, SIZES
-from astropipe.spectra.weighing import KnownError, known_weights, weigh
+from astropipe.spectra.weighing import known_weights, weigh
 
 N = 5
 ENDS = [[[0, SIZES[0]], [0, SIZES[1]]], [[7, SIZES[0]], [0, 1_900]], [[0, 0], [3, 10]], [[0, 2_050], [0, SIZES[1]]]]
