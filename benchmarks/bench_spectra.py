@@ -42,7 +42,7 @@ from astropipe.artifacts import open_artifact
 from astropipe.runtime.shipped import weights_file
 from astropipe.spectra import prediction
 from astropipe.spectra.emulator import SHIPPED, TIO_T_EFF_K, read_emulator
-from astropipe.spectra.emulator_artifact import read_grid
+from astropipe.spectra.emulator_grid import read_grid
 from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher
 from astropipe.spectra.fitting import Fitter, read_fitter
 from astropipe.spectra.labels import LABELS

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from astropipe.spectra import prediction
 from astropipe.spectra.emulator import TIO_T_EFF_K, Emulator, read_emulator
-from astropipe.spectra.emulator_artifact import read_grid
 from astropipe.spectra.emulator_calibration import GivenSpectra
+from astropipe.spectra.emulator_grid import read_grid
 from astropipe.spectra.fitting import Fitter
 from astropipe.spectra.instrument import Damage, Recorded, observe
 from astropipe.spectra.labels import LABELS

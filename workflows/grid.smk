@@ -101,8 +101,10 @@ rule gather:
     params:
         code=CODE["grid"],
         stars=JOBS.get_grid_stars,
+        n_population=CONFIG.workflow.grid.n_spectra,
     shell:
-        "exec python -m astropipe.spectra.synthesis gather {params.stars:q} {input:q} --output {output:q} > {log:q} 2>&1"
+        "exec python -m astropipe.spectra.synthesis gather {params.stars:q} {input:q} --output {output:q}"
+        " --population {params.n_population} > {log:q} 2>&1"
 
 
 rule train:

@@ -164,7 +164,10 @@ class TrainConfig(Section):
     n_stars: int = Field(200_000, ge=100, description="stars on which the network learns what the processes say")
     epochs: int = Field(60, ge=1, description="how often it sees each of them")
     n_calibration: int = Field(
-        360, ge=40, description="last spectra of the grid, from which the network does not learn: they tell its errors"
+        360,
+        ge=40,
+        description="last stars of the grid that were not chosen for their temperature, from which the network does "
+        "not learn: they tell its errors",
     )
     n_start: int = Field(
         120_000, ge=1000, description="simulated spectra on which the network that begins fits is trained"
@@ -174,6 +177,17 @@ class TrainConfig(Section):
         description="file of a spectrum-emulator artifact whose network is kept, so that only its errors and the "
         "network that begins fits are made anew; null trains all",
     )
+    extend: str | None = Field(
+        None,
+        description="file of a spectrum-emulator artifact: the network is trained on the stars that this one learned "
+        "from together with those of the grid; null for the grid alone",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> TrainConfig:
+        if self.emulator is not None and self.extend is not None:
+            raise ValueError("emulator keeps a network and extend trains one; set one of them to null")
+        return self
 
 
 class FetchConfig(Section):

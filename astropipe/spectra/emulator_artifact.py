@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,8 @@ from astropipe.spectra.emulator import (
     read_emulator,
 )
 from astropipe.spectra.emulator_calibration import measure_inflation, measure_residuals
-from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher, teach, to_rest_pixels, with_errors
+from astropipe.spectra.emulator_grid import LearnedStars, read_grid, read_learned
+from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher, teach, with_errors
 from astropipe.spectra.start import StartNetwork
 from astropipe.spectra.start_training import StartSettings, train_start
 
@@ -41,67 +42,6 @@ REGIONS = (
 )
 _LEAST_SPECTRA = 200
 _LEAST_CALIBRATION = 40
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Good spectra of a ``synthetic-grid`` on the pixels of emulators, and what each is for.
-
-    Attributes
-    ----------
-    labels : ndarray, shape (n, 18)
-        In the order of `INPUT_NAMES`.
-    spectra : ndarray, shape (n, pixels of REST)
-        At `RESOLUTION`, in units of the continuum.
-    learned, calibration, held_out : ndarray of bool, shape (n,)
-        From which the network learns, which tell its errors, and which nothing may see but the scores.
-    index : ndarray of int, shape (n,)
-        Number of each star in the sequence of drawn labels.
-    content_sha256 : str
-        Of the artifact.
-    """
-
-    labels: NDArray[np.float64]
-    spectra: NDArray[np.float32]
-    learned: NDArray[np.bool_]
-    calibration: NDArray[np.bool_]
-    held_out: NDArray[np.bool_]
-    index: NDArray[np.int64]
-    content_sha256: str
-
-
-def read_grid(path: Path, n_calibration: int = 0) -> Grid:
-    """Read a ``synthetic-grid``; of its spectra that are not held out, the last ones are for calibration."""
-    with open_artifact(path, "synthetic-grid") as artifact:
-        table = artifact.table()
-        good = np.asarray(table["status"]) == "ok"
-        rows = np.flatnonzero(good)
-        labels = np.stack(
-            [np.asarray(getattr(table[name], "value", table[name]), dtype=np.float64) for name in INPUT_NAMES], axis=1
-        )
-        spectra = np.concatenate(
-            [
-                to_rest_pixels(
-                    np.asarray(artifact.file[f"wavelength_{arm.name}"], dtype=np.float64),
-                    np.asarray(artifact.file[f"flux_{arm.name}"], dtype=np.float64)[rows],
-                    arm,
-                )
-                for arm in REST
-            ],
-            axis=1,
-        )
-        held_out = np.asarray(table["held_out"], dtype=bool)[rows]
-        calibration = np.zeros(len(rows), dtype=bool)
-        calibration[np.flatnonzero(~held_out)[(~held_out).sum() - min(n_calibration, (~held_out).sum()) :]] = True
-        return Grid(
-            labels=labels[rows],
-            spectra=spectra,
-            learned=~held_out & ~calibration,
-            calibration=calibration,
-            held_out=held_out,
-            index=np.asarray(table["index"], dtype=np.int64)[rows],
-            content_sha256=artifact.content_sha256,
-        )
 
 
 def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, citations: Sequence[str]) -> str:
@@ -120,21 +60,27 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
         )
     network: dict[str, object]
     if config.emulator is None:
-        emulator = _train_network(path, grid, config, run)
+        learned, n_taken_over = grid.stars(), 0
+        if config.extend is not None:
+            earlier = read_learned(Path(config.extend))
+            learned, n_taken_over = earlier + learned, len(earlier)
+        emulator = _train_network(path, learned, config, run)
         network = {
             "settings": asdict(_settings(config)),
             "seed": run.seed,
             "grid_content_sha256": grid.content_sha256,
-            "spectra": int(grid.learned.sum()),
-            "last_index": int(grid.index[grid.learned].max()),
+            "spectra": len(learned),
+            "of_them_from_an_earlier_emulator": n_taken_over,
         }
     else:
         emulator, network = _kept_network(Path(config.emulator))
-        if int(str(network.get("last_index", -1))) >= int(grid.index[grid.calibration].min()):
-            raise InputError(
-                f"{path}: {config.emulator} learned from stars up to {network['last_index']}, and star "
-                f"{grid.index[grid.calibration].min()} is to tell its errors; lower spectra.train.n_calibration"
-            )
+        learned = read_learned(Path(config.emulator))
+    seen = learned.among(grid.labels) & ~grid.learned
+    if seen.any():
+        raise InputError(
+            f"{path}: star {grid.index[seen][0]}, which is to tell errors, is one of those that "
+            f"{config.emulator or config.extend} learned from; lower spectra.train.n_calibration, or add stars"
+        )
     known = grid.calibration
     emulator = replace(emulator, **measure_residuals(emulator, grid.labels[known], grid.spectra[known]))
     with run.progress("network that begins fits", 1, "of the work") as reporter:
@@ -148,19 +94,24 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
     n_parameters = emulator.n_parameters + start.n_parameters
     scores = [("parameters", float(n_parameters), ""), ("training spectra", float(str(network["spectra"])), "")]
     scores.append(("spectra for calibration", float(known.sum()), ""))
-    scores += emulator_scores(emulator, grid.labels[grid.held_out], grid.spectra[grid.held_out])
+    drawn, chosen = grid.held_out & grid.population, grid.held_out & ~grid.population
+    scores += emulator_scores(emulator, grid.labels[drawn], grid.spectra[drawn])
+    scores += [
+        (f"{measure} of the stars chosen to be learned from", value, unit)
+        for measure, value, unit in emulator_scores(emulator, grid.labels[chosen], grid.spectra[chosen])
+    ]
     # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
     # what is made with the emulator can then be verified back to its beginning.
-    # Neither is the emulator whose network was kept: its record is taken over, its folder is not.
-    kept = None if config.emulator is None else Path(config.emulator).name
-    recorded = config.model_copy(update={"emulator": kept})
+    # Neither is an emulator whose network or stars were taken over: its record is, its folder is not.
+    names = {"emulator": config.emulator, "extend": config.extend}
+    recorded = config.model_copy(update={key: None if name is None else Path(name).name for key, name in names.items()})
     provenance = Provenance.of_run("spectra.train", recorded, run, citations=citations)
     arrays = emulator.arrays() | start.arrays()
     with create_artifact(
         output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
     ) as new:
         new.write_table(Table(rows=scores, names=("measure", "value", "unit")))
-        for name, values in arrays.items():
+        for name, values in (arrays | learned.arrays(emulator)).items():
             new.write_array(f"weights/{name}", values)
         new.write_text("architecture", json.dumps(_architecture(emulator, start)))
         training = {
@@ -186,7 +137,7 @@ def _kept_network(path: Path) -> tuple[Emulator, dict[str, object]]:
     with open_artifact(path, "spectrum-emulator") as artifact:
         described = artifact.record("training")
     record = described.get("network", described)
-    kept = ("settings", "seed", "grid_content_sha256", "spectra", "last_index")
+    kept = ("settings", "seed", "grid_content_sha256", "spectra", "of_them_from_an_earlier_emulator")
     emulator = read_emulator(path)
     uncalibrated = replace(emulator, **no_calibration(len(emulator.mean), len(emulator.error_t_eff)))
     return uncalibrated, {name: record[name] for name in kept if name in record}
@@ -213,8 +164,8 @@ def _settings(config: TrainConfig) -> TrainingSettings:
     )
 
 
-def _train_network(path: Path, grid: Grid, config: TrainConfig, run: Run) -> Emulator:
-    labels, spectra = grid.labels[grid.learned], grid.spectra[grid.learned]
+def _train_network(path: Path, learned: LearnedStars, config: TrainConfig, run: Run) -> Emulator:
+    labels, spectra = learned.labels, learned.spectra
     if len(labels) < _LEAST_SPECTRA:
         raise InputError(f"{path}: {len(labels)} spectra to learn from; at least {_LEAST_SPECTRA} are needed")
     settings = _settings(config)
@@ -262,7 +213,7 @@ def emulator_scores(
     with torch.no_grad():
         error = emulator.spectra(torch.from_numpy(labels).float()).numpy() - spectra
     square = np.mean(error.astype(np.float64) ** 2, axis=1)
-    scores = [("spectra held out", float(len(labels)), "")]
+    scores = [("spectra held out", float(len(labels)), "")] if len(labels) else []
     inside = [
         ("all", np.ones(len(labels), dtype=bool)),
         (f"above {TIO_T_EFF_K:.0f} K", labels[:, 0] >= TIO_T_EFF_K),

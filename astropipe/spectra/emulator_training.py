@@ -157,8 +157,8 @@ def fit_teacher(
     y = torch.from_numpy((spectra - mean) @ basis.T)
     subset = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))[: settings.n_subset])
     edge = float((5040.0 / TIO_T_EFF_K - centre[0]) / scale[0])
-    edges = (*settings.blocks, settings.n_components)
-    total = settings.iterations * len(settings.blocks)
+    edges = (*(start for start in settings.blocks if start < settings.n_components), settings.n_components)
+    total = settings.iterations * (len(edges) - 1)
     processes = []
     for i, (start, stop) in enumerate(itertools.pairwise(edges)):
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import svds
 from torch import Tensor
 
 from astropipe.runtime.seeds import stream
@@ -96,10 +97,13 @@ def _components(emulator: Emulator, search: Search, settings: StartSettings, see
         lines.append(search.lines(view.pixels(view.transforms(coefficients) * transfer.factor)))
     spectra = torch.cat(lines)
     mean = spectra.mean(0)
-    _, singular, basis = torch.linalg.svd(spectra - mean, full_matrices=False)
-    k = settings.n_components
+    # A full decomposition takes a minute for the hundred times as many components that are thrown away.
+    first_vector = np.ones(min(spectra.shape), dtype=np.float32)
+    _, singular, basis = svds((spectra - mean).numpy(), settings.n_components, v0=first_vector)
+    descending = np.argsort(-singular)
+    basis, variance = (torch.from_numpy(part[descending]) for part in (basis, singular**2 / len(spectra)))
     nothing = torch.zeros(0)
-    return StartNetwork(mean, basis[:k].contiguous(), singular[:k] ** 2 / len(spectra), (), (), nothing, nothing)
+    return StartNetwork(mean, basis, variance, (), (), nothing, nothing)
 
 
 def _fit(

@@ -31,7 +31,7 @@ _SKY = (
 SCHEMAS = (
     Schema(
         "synthetic-grid",
-        "1.0",
+        "1.1",
         "Synthetic spectra at full resolution with their labels, on which the emulator is trained",
         columns=(
             Field("index", "number of the star in the sequence of drawn labels", "int"),
@@ -39,6 +39,12 @@ SCHEMAS = (
             Field("v_micro", "microturbulence", unit="km/s"),
             Field("kind", "box, giant, clump, subgiant or dwarf", "text"),
             Field("held_out", "true for spectra that no training may see", "bool"),
+            Field(
+                "population",
+                "false for stars that were chosen for their temperature; all are of the population where it is missing",
+                "bool",
+                required=False,
+            ),
             Field("status", "ok, or what is wrong with the spectrum", "text"),
         ),
         datasets=tuple(

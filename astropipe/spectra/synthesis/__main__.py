@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     gather.add_argument("work", type=Path)
     gather.add_argument("records", type=Path, nargs="*", help="of the stars to take; default: all that are there")
     gather.add_argument("--output", type=Path, required=True)
+    gather.add_argument(
+        "--population", type=int, metavar="N", help="stars from number N on were chosen by --below-k; default: none"
+    )
     gather.add_argument("--seed", type=int, default=SEED)
     gather.set_defaults(function=_gather)
     return parser
@@ -83,7 +86,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _gather(options: argparse.Namespace) -> None:
     indices = grid.read_records(options.records) if options.records else None
-    print(grid.gather(options.work, options.output, options.seed, indices))
+    print(grid.gather(options.work, options.output, options.seed, indices, n_population=options.population))
 
 
 if __name__ == "__main__":

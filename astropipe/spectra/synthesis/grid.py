@@ -162,7 +162,9 @@ def read_records(paths: Sequence[Path]) -> list[int]:
     return sorted(indices)
 
 
-def gather(work: Path, output: Path, seed: int, indices: Sequence[int] | None = None) -> str:
+def gather(
+    work: Path, output: Path, seed: int, indices: Sequence[int] | None = None, *, n_population: int | None = None
+) -> str:
     """Write the spectra of a work folder as one ``synthetic-grid`` artifact.
 
     Parameters
@@ -175,6 +177,8 @@ def gather(work: Path, output: Path, seed: int, indices: Sequence[int] | None = 
         Seed of the labels.
     indices : sequence of int, optional
         Which stars, in order; by default all that are in the folder.
+    n_population : int, optional
+        Stars of this index and beyond were chosen for their temperature; by default none.
 
     Returns
     -------
@@ -227,6 +231,7 @@ def gather(work: Path, output: Path, seed: int, indices: Sequence[int] | None = 
             table[name] = column if unit is None else column * unit
         table["kind"] = [star.kind for star in stars]
         table["held_out"] = [held_out(index) for index in indices]
+        table["population"] = [n_population is None or index < n_population for index in indices]
         table["status"] = status
         artifact.write_table(table)
     good = status.count("ok")
