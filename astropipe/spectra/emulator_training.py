@@ -14,8 +14,8 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import fftconvolve
 from torch import Tensor
 
-from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, features, no_calibration
-from astropipe.spectra.gaussian_process import Process, fit_process
+from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, no_calibration
+from astropipe.spectra.gaussian_process import Process, fit_process, process_features
 from astropipe.spectra.pixels import LOG10_STEP, PixelRange
 from astropipe.spectra.population import draw_labels
 
@@ -100,7 +100,7 @@ class Teacher:
 
     Attributes
     ----------
-    centre, scale : Tensor, shape (18,)
+    centre, scale : Tensor, shape (20,)
         Mean and standard deviation of the features.
     processes : tuple of Process
         One for each block of components.
@@ -118,7 +118,7 @@ class Teacher:
 
     def coefficients(self, labels: Tensor) -> Tensor:
         """Return coefficients of the basis, shape (n, k), for labels in float64, shape (n, 18)."""
-        z = (features(labels) - self.centre) / self.scale
+        z = (process_features(labels) - self.centre) / self.scale
         return torch.cat([process.mean(z) for process in self.processes], dim=1)
 
     def left_out(self) -> NDArray[np.float64]:
@@ -149,7 +149,7 @@ def fit_teacher(
     report : callable
         Told how many steps of how many are done.
     """
-    x = features(torch.from_numpy(np.asarray(labels, dtype=np.float64)))
+    x = process_features(torch.from_numpy(np.asarray(labels, dtype=np.float64)))
     centre, scale = x.mean(0), x.std(0)
     z = (x - centre) / scale
     mean = np.asarray(np.mean(spectra, axis=0, dtype=np.float64))
@@ -212,8 +212,8 @@ def teach(
     layers = [torch.nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
     network = torch.nn.Sequential(*(part for layer in layers for part in (layer, torch.nn.SiLU())))[:-1]
     blank = Emulator(
-        centre=teacher.centre.float(),
-        scale=teacher.scale.float(),
+        centre=teacher.centre[:N_INPUTS].float(),
+        scale=teacher.scale[:N_INPUTS].float(),
         weights=(),
         biases=(),
         mean=torch.from_numpy(teacher.mean).float(),

@@ -13,14 +13,24 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from astropipe.spectra.emulator import INPUT_NAMES, N_INPUTS
+from astropipe.spectra.carbon_monoxide import free_carbon_and_oxygen
+from astropipe.spectra.emulator import INPUT_NAMES, N_INPUTS, features
 
-# Features: 5040 / Teff, log g, [Fe/H], then [X/Fe] and v_micro.
+N_FEATURES = N_INPUTS + 2
+# Features: 5040 / Teff, log g, [Fe/H], then [X/Fe], v_micro, and [C/Fe] and [O/Fe] of atoms that are not in CO.
 _STELLAR = (0, 1, 2, N_INPUTS - 1)
-_ELEMENTS = tuple(range(3, N_INPUTS - 1))
-_MOLECULAR = tuple(INPUT_NAMES.index(name) for name in ("c_h", "n_h", "o_h"))
+_FE_H = INPUT_NAMES.index("fe_h")
+_FREE_C, _FREE_O = N_INPUTS, N_INPUTS + 1
+_ELEMENTS = (*range(3, N_INPUTS - 1), _FREE_C, _FREE_O)
+_MOLECULAR = (_FREE_C, INPUT_NAMES.index("n_h"), _FREE_O)
 # Share of the variance that is noise, at least: less makes the matrix singular.
 _LEAST_NOISE = 1e-6
+
+
+def process_features(labels: Tensor) -> Tensor:
+    """Map labels, shape (n, 18), to what spectra are smooth functions of, also of cool stars, shape (n, 20)."""
+    free = torch.stack(free_carbon_and_oxygen(labels), dim=1)
+    return torch.cat([features(labels), free - labels[:, _FE_H : _FE_H + 1]], dim=1)
 
 
 @dataclass(frozen=True)
@@ -28,18 +38,18 @@ class Kernel:
     """Covariance of a block of coefficients over standardised features.
 
     ``a_s k_s(stellar) + k_r(stellar) (sum_e a_e k_e([e/Fe]) + a_m k_m([C, N, O / Fe])) + a_f k_f(all)``, where each k
-    is
-    a squared exponential with a length per feature. Between a star with TiO and one without, all this is multiplied by
+    is a squared exponential with a length per feature. Free carbon and oxygen count as two elements more, and are those
+    of k_m. Between a star with TiO and one without, all this is multiplied by
     ``across``; among stars with TiO, ``a_c k_c(all)`` is added.
 
     Attributes
     ----------
     stellar, response : Tensor, shape (4,)
         Lengths of k_s and k_r.
-    element, molecule, full, cool : Tensor, shapes (14,), (3,), (18,), (18,)
+    element, molecule, full, cool : Tensor, shapes (16,), (3,), (20,), (20,)
         Lengths of k_e, k_m, k_f and k_c.
     a_stellar, a_element, a_molecule, a_full, a_cool : Tensor
-        Variances; of elements 14, else one.
+        Variances; of elements 16, else one.
     across : Tensor
         Correlation between stars with and without TiO.
     edge : Tensor
@@ -72,7 +82,7 @@ class Kernel:
         return torch.where(same, 1.0, self.across)
 
     def _parts(self, a: Tensor, b: Tensor) -> _Parts:
-        square = [(a[:, i : i + 1] - b[:, i]) ** 2 for i in range(N_INPUTS)]
+        square = [(a[:, i : i + 1] - b[:, i]) ** 2 for i in range(N_FEATURES)]
 
         def squared_exponential(columns: Sequence[int], lengths: Tensor) -> Tensor:
             total = sum(square[column] / length**2 for column, length in zip(columns, lengths, strict=True))
@@ -89,8 +99,8 @@ class Kernel:
                 ]
             ),
             molecules=self.a_molecule * squared_exponential(_MOLECULAR, self.molecule),
-            full=self.a_full * squared_exponential(range(N_INPUTS), self.full),
-            cool=tio * self.a_cool * squared_exponential(range(N_INPUTS), self.cool),
+            full=self.a_full * squared_exponential(range(N_FEATURES), self.full),
+            cool=tio * self.a_cool * squared_exponential(range(N_FEATURES), self.cool),
         )
 
 
@@ -111,7 +121,7 @@ class Process:
     ----------
     kernel : Kernel
         Covariance.
-    nodes : Tensor, shape (m, 18)
+    nodes : Tensor, shape (m, 20)
         Standardised features of the training set.
     weights : Tensor, shape (m, k)
         The mean at features z is ``kernel(z, nodes) @ weights``.
@@ -143,7 +153,7 @@ def fit_process(
 
     Parameters
     ----------
-    z : Tensor, shape (m, 18)
+    z : Tensor, shape (m, 20)
         Standardised features.
     y : Tensor, shape (m, k)
         Outputs of mean 0.
@@ -167,12 +177,12 @@ def _start() -> dict[str, Tensor]:
     return {
         "stellar": torch.full((4,), 0.8),
         "response": torch.full((4,), 0.8),
-        "element": torch.full((N_INPUTS - 4,), 1.0),
+        "element": torch.full((len(_ELEMENTS),), 1.0),
         "molecule": torch.full((3,), 1.5),
-        "full": torch.full((N_INPUTS,), 1.5),
-        "cool": torch.full((N_INPUTS,), 1.0),
+        "full": torch.full((N_FEATURES,), 1.5),
+        "cool": torch.full((N_FEATURES,), 1.0),
         "a_stellar": torch.tensor(0.0),
-        "a_element": torch.full((N_INPUTS - 4,), -1.0),
+        "a_element": torch.full((len(_ELEMENTS),), -1.0),
         "a_molecule": torch.tensor(-2.0),
         "a_full": torch.tensor(-3.0),
         "a_cool": torch.tensor(-3.0),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from astropipe.spectra.gaussian_process import fit_process
+from astropipe.spectra.gaussian_process import N_FEATURES, fit_process
 
 
 def _data(n: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
-    z = torch.randn(n, 18, generator=generator, dtype=torch.float64)
+    z = torch.randn(n, N_FEATURES, generator=generator, dtype=torch.float64)
     # Depends on temperature and iron together, and on one element through temperature, as lines do.
     y = torch.stack([torch.sin(z[:, 0]) * z[:, 2], z[:, 6] * torch.exp(-0.3 * z[:, 0])], dim=1)
     return z, y - y.mean(0)
@@ -42,7 +42,7 @@ def test_leaving_out_by_formula_is_leaving_out() -> None:
 def test_stars_on_both_sides_of_the_edge_are_less_alike() -> None:
     z, y = _data(60)
     process = fit_process(z, y, torch.arange(60), edge=0.0, iterations=3)
-    pair = torch.zeros(2, 18, dtype=torch.float64)
+    pair = torch.zeros(2, N_FEATURES, dtype=torch.float64)
     pair[:, 0] = torch.tensor([1e-6, -1e-6])
     same = pair.clone()
     same[:, 0] = torch.tensor([-1e-6, -2e-6])
