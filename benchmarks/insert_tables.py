@@ -25,7 +25,7 @@ def with_tables(page: str) -> str:
 
 
 if __name__ == "__main__":
-    for path in [Path("README.md"), *sorted(Path("docs").glob("*.md"))]:
+    for path in [Path("README.md"), *sorted(Path("docs").rglob("*.md"))]:
         before = path.read_text(encoding="utf-8")
         try:
             after = with_tables(before)
