@@ -13,7 +13,7 @@ from astropipe.spectra.emulator import INPUT_NAMES
 from astropipe.spectra.synthesis.windows import SOLAR
 
 # The layer at log tau = -1 of MARCS models of 3800-6000 K, log g 0.5-4.5, [M/H] -2 to 0.4: temperature over Teff, to
-# 0.01, and a linear fit to log10 of the gas pressure in dyn/cm2, to 0.1.
+# 0.02, and a linear fit to log10 of the gas pressure in dyn/cm2, to 0.09 (benchmarks/carbon_monoxide_layer.py).
 _T_OVER_T_EFF = 0.90
 _LOG_PRESSURE, _BY_THETA, _BY_LOG_G, _BY_FE_H = 2.91, 1.22, 0.59, -0.39
 _AT_THETA, _AT_LOG_G = 1.2, 1.0

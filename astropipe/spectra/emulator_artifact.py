@@ -27,7 +27,7 @@ from astropipe.spectra.emulator import (
     read_emulator,
 )
 from astropipe.spectra.emulator_calibration import measure_inflation, measure_residuals
-from astropipe.spectra.emulator_grid import LearnedStars, read_grid, read_learned
+from astropipe.spectra.emulator_grid import Grid, LearnedStars, no_stars, read_grid, read_learned
 from astropipe.spectra.emulator_training import TrainingSettings, fit_teacher, teach, with_errors
 from astropipe.spectra.start import StartNetwork
 from astropipe.spectra.start_training import StartSettings, train_start
@@ -50,7 +50,7 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
     Raises
     ------
     InputError
-        If the grid has too few spectra.
+        If the grid has too few spectra, or one that is to tell errors was learned from.
     """
     grid = read_grid(path, config.n_calibration)
     if grid.calibration.sum() < _LEAST_CALIBRATION:
@@ -58,29 +58,68 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
             f"{path}: {grid.calibration.sum()} spectra that are not held out; at least {_LEAST_CALIBRATION} are needed "
             "to measure errors"
         )
-    network: dict[str, object]
+    source = config.emulator or config.extend
+    earlier = no_stars() if source is None else read_learned(Path(source))
+    seen = earlier.among(grid.labels) & ~grid.learned
+    if seen.any():
+        raise InputError(
+            f"{path}: star {grid.index[seen][0]}, which is to tell errors, is one of those that {source} learned from; "
+            "lower spectra.train.n_calibration, or add stars"
+        )
     if config.emulator is None:
-        learned, n_taken_over = grid.stars(), 0
-        if config.extend is not None:
-            earlier = read_learned(Path(config.extend))
-            learned, n_taken_over = earlier + learned, len(earlier)
+        learned = earlier + grid.stars()
         emulator = _train_network(path, learned, config, run)
-        network = {
+        network: dict[str, object] = {
             "settings": asdict(_settings(config)),
             "seed": run.seed,
             "grid_content_sha256": grid.content_sha256,
             "spectra": len(learned),
-            "of_them_from_an_earlier_emulator": n_taken_over,
+            "of_them_from_an_earlier_emulator": len(earlier),
         }
     else:
+        learned = earlier
         emulator, network = _kept_network(Path(config.emulator))
-        learned = read_learned(Path(config.emulator))
-    seen = learned.among(grid.labels) & ~grid.learned
-    if seen.any():
-        raise InputError(
-            f"{path}: star {grid.index[seen][0]}, which is to tell errors, is one of those that "
-            f"{config.emulator or config.extend} learned from; lower spectra.train.n_calibration, or add stars"
-        )
+    emulator, start = _with_known_errors(emulator, grid, config, run)
+    n_parameters = emulator.n_parameters + start.n_parameters
+    scores = [
+        ("parameters", float(n_parameters), ""),
+        ("training spectra", float(len(learned)), ""),
+        ("spectra for calibration", float(grid.calibration.sum()), ""),
+        *_scores_by_origin(emulator, grid),
+    ]
+    # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
+    # what is made with the emulator can then be verified back to its beginning.
+    # Neither is an emulator whose network or stars were taken over: its record is, its folder is not.
+    names = {"emulator": config.emulator, "extend": config.extend}
+    recorded = config.model_copy(update={key: None if name is None else Path(name).name for key, name in names.items()})
+    provenance = Provenance.of_run("spectra.train", recorded, run, citations=citations)
+    training = {
+        "network": network,
+        "seed": run.seed,
+        "grid_content_sha256": grid.content_sha256,
+        "calibration": int(grid.calibration.sum()),
+        "first_calibration_index": int(grid.index[grid.calibration].min()),
+        "held_out": int(grid.held_out.sum()),
+        "start_spectra": config.n_start,
+    }
+    domain = {
+        name: [float(low), float(high)]
+        for name, low, high in zip(INPUT_NAMES, emulator.low, emulator.high, strict=True)
+    }
+    with create_artifact(
+        output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
+    ) as new:
+        new.write_table(Table(rows=scores, names=("measure", "value", "unit")))
+        for name, values in (emulator.arrays() | start.arrays() | learned.arrays(emulator)).items():
+            new.write_array(f"weights/{name}", values)
+        new.write_text("architecture", json.dumps(_architecture(emulator, start)))
+        new.write_text("training", json.dumps(training))
+        new.write_text("domain", json.dumps(domain))
+    return f"emulator of {len(learned)} spectra, {n_parameters} parameters"
+
+
+def _with_known_errors(emulator: Emulator, grid: Grid, config: TrainConfig, run: Run) -> tuple[Emulator, StartNetwork]:
+    """Return the emulator with what the calibration stars tell of its errors, and the network that begins its fits."""
     known = grid.calibration
     emulator = replace(emulator, **measure_residuals(emulator, grid.labels[known], grid.spectra[known]))
     with run.progress("network that begins fits", 1, "of the work") as reporter:
@@ -90,46 +129,19 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
     start = StartNetwork.of_arrays(start.arrays())
     inflation = measure_inflation(emulator, start, grid.labels[known], grid.spectra[known], seed=run.seed)
     # As it will be read again: in half precision.
-    emulator = Emulator.of_arrays(replace(emulator, inflation=inflation).arrays())
-    n_parameters = emulator.n_parameters + start.n_parameters
-    scores = [("parameters", float(n_parameters), ""), ("training spectra", float(str(network["spectra"])), "")]
-    scores.append(("spectra for calibration", float(known.sum()), ""))
+    return Emulator.of_arrays(replace(emulator, inflation=inflation).arrays()), start
+
+
+def _scores_by_origin(emulator: Emulator, grid: Grid) -> list[tuple[str, float, str]]:
+    """Measure the error on held-out stars of the population, and on those that were chosen for their temperature."""
     drawn, chosen = grid.held_out & grid.population, grid.held_out & ~grid.population
-    scores += emulator_scores(emulator, grid.labels[drawn], grid.spectra[drawn])
-    scores += [
-        (f"{measure} of the stars chosen to be learned from", value, unit)
-        for measure, value, unit in emulator_scores(emulator, grid.labels[chosen], grid.spectra[chosen])
+    return [
+        *emulator_scores(emulator, grid.labels[drawn], grid.spectra[drawn]),
+        *(
+            (f"{measure}, of stars chosen for their temperature", value, unit)
+            for measure, value, unit in emulator_scores(emulator, grid.labels[chosen], grid.spectra[chosen])
+        ),
     ]
-    # The grid is too large to go with the emulator, so that it is named in the record of the training, not as an input:
-    # what is made with the emulator can then be verified back to its beginning.
-    # Neither is an emulator whose network or stars were taken over: its record is, its folder is not.
-    names = {"emulator": config.emulator, "extend": config.extend}
-    recorded = config.model_copy(update={key: None if name is None else Path(name).name for key, name in names.items()})
-    provenance = Provenance.of_run("spectra.train", recorded, run, citations=citations)
-    arrays = emulator.arrays() | start.arrays()
-    with create_artifact(
-        output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
-    ) as new:
-        new.write_table(Table(rows=scores, names=("measure", "value", "unit")))
-        for name, values in (arrays | learned.arrays(emulator)).items():
-            new.write_array(f"weights/{name}", values)
-        new.write_text("architecture", json.dumps(_architecture(emulator, start)))
-        training = {
-            "network": network,
-            "seed": run.seed,
-            "grid_content_sha256": grid.content_sha256,
-            "calibration": int(known.sum()),
-            "first_calibration_index": int(grid.index[known].min()),
-            "held_out": int(grid.held_out.sum()),
-            "start_spectra": config.n_start,
-        }
-        new.write_text("training", json.dumps(training))
-        domain = {
-            name: [float(low), float(high)]
-            for name, low, high in zip(INPUT_NAMES, emulator.low, emulator.high, strict=True)
-        }
-        new.write_text("domain", json.dumps(domain))
-    return f"emulator of {network['spectra']} spectra, {n_parameters} parameters"
 
 
 def _kept_network(path: Path) -> tuple[Emulator, dict[str, object]]:

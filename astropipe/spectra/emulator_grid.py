@@ -58,6 +58,12 @@ class LearnedStars:
         return {_LABELS: self.labels.astype(np.float32), _COEFFICIENTS: coefficients.astype(np.float16)}
 
 
+def no_stars() -> LearnedStars:
+    """Return none."""
+    n_pixels = sum(arm.size for arm in REST)
+    return LearnedStars(np.empty((0, len(INPUT_NAMES))), np.empty((0, n_pixels), dtype=np.float32))
+
+
 def read_learned(path: Path) -> LearnedStars:
     """Read the stars from which the emulator of a ``spectrum-emulator`` artifact has learned.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from astropy import constants, units
 from scipy.optimize import brentq
 
 from astropipe.spectra.carbon_monoxide import free_carbon_and_oxygen
@@ -39,11 +40,26 @@ def test_what_is_bound_of_carbon_is_bound_of_oxygen_and_the_law_of_mass_action_h
     assert bound == pytest.approx(expected, rel=1e-8)
 
 
-def test_the_constant_is_that_of_the_energy_that_binds_carbon_monoxide() -> None:
-    # Van 't Hoff: d log10 K / d (5040 K / T) is minus the energy in eV, 11.09 of CO, plus that of the motions.
-    theta = np.array([0.9, 1.4])
-    log_k = 13.82 - 11.795 * theta + 0.17217 * theta**2 - 0.022888 * theta**3 + 0.0011349 * theta**4
-    assert -np.diff(log_k)[0] / np.diff(theta)[0] == pytest.approx(11.09 + 0.35, abs=0.2)
+def test_carbon_monoxide_forms_as_statistical_mechanics_says() -> None:
+    # The binding that the module has, from what it leaves.
+    carbon, oxygen = free(4000.0, 1.0)
+    free_c, free_o = SUN_C * 10.0**carbon, SUN_O * 10.0**oxygen
+    log_binding = np.log10((SUN_O - free_o) / (free_c * free_o))
+    temperature_k = 0.9 * 4000.0
+    # Saha's equation for a molecule: atoms with the levels of their ground terms (J = 0, 1, 2; energies over k in K),
+    # the molecule as a rotor and an oscillator (B 1.931 /cm, omega 2170 /cm), 11.09 eV. The 1D and 1S levels of the
+    # atoms, at 1.3 to 4.2 eV, are a few per cent.
+    c_atom = 1.0 + 3.0 * np.exp(-23.6 / temperature_k) + 5.0 * np.exp(-62.4 / temperature_k)
+    o_atom = 5.0 + 3.0 * np.exp(-227.7 / temperature_k) + 1.0 * np.exp(-326.6 / temperature_k)
+    hc_over_k = (constants.h * constants.c / constants.k_B).to_value("K cm")
+    molecule = temperature_k / (hc_over_k * 1.931) / (1.0 - np.exp(-hc_over_k * 2170.0 / temperature_k))
+    thermal = constants.k_B * temperature_k * units.K
+    reduced = 12.011 * 15.999 / 28.010 * constants.u
+    motions = ((2.0 * np.pi * reduced * thermal / constants.h**2) ** 1.5 * thermal).to_value(units.dyn / units.cm**2)
+    bound = np.exp(-(11.09 * units.eV / thermal).to_value(""))
+    log_dissociation = np.log10(motions * c_atom * o_atom / molecule * bound)
+    log_pressure = 2.91 + 1.22 * (5040.0 / 4000.0 - 1.2)
+    assert log_binding == pytest.approx(log_pressure - log_dissociation, abs=0.1)
 
 
 def test_hot_stars_have_all_of_it_and_in_cool_ones_the_rarer_is_bound() -> None:
