@@ -86,6 +86,9 @@ tables: catalogs ## make the tables and figures of docs/ again and put them ther
 	cp "$(RESULTS)/nbody/box-50-mpc/box-slices.png" docs/figures/flow-slices.png
 	cp "$(RESULTS)/nbody/box-50-mpc/flow-moments.png" docs/figures/flow-moments.png
 	cp "$(RESULTS)/nbody/box-50-mpc/flow-distributions.png" docs/figures/flow-distributions.png
+	cp "$(RESULTS)/spectra/simulated-survey/examples.png" docs/figures/spectra-examples.png
+	cp "$(RESULTS)/spectra/simulated-survey/kiel.png" docs/figures/spectra-kiel.png
+	cp "$(RESULTS)/spectra/simulated-survey/label-precision.png" docs/figures/spectra-precision.png
 	cp "$(RESULTS)/inference/constraints.png" docs/figures/constraints.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/class-mosaic.png" docs/figures/galaxies-simulated.png
 	cp "$(RESULTS)/morphology/simulated-galaxies/agreement-purity.png" docs/figures/galaxies-purity.png
