@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import cProfile
 import csv
+import re
 import time
 from pathlib import Path
 
@@ -56,6 +57,9 @@ _INFORMED = 0.5
 # Nine tenths of the squared error of the emulator below 4500 K are below this.
 _COOLEST_K = 4_200.0
 _GIANT_LOG_G = 3.5
+# Scores of an emulator, with the number of stars; fewer say nothing.
+_REGION = re.compile(r"rms, .*\((\d+)\)")
+_FEWEST_STARS = 5
 
 
 def quality(name: str, title: str, fitter: Fitter, cases: dict[float, Case]) -> None:
@@ -184,7 +188,7 @@ def emulator(fitter: Fitter, options: argparse.Namespace) -> None:
         rows = {str(row["measure"]): float(row["value"]) for row in artifact.table()}
     lines = []
     for measure, value in rows.items():
-        if measure.startswith("rms, "):
+        if (counted := _REGION.match(measure)) and int(counted[1]) >= _FEWEST_STARS:
             stars = measure.removeprefix("rms, ")
             lines.append([stars, f"{value:.2f} %", f"{rows[f'median star, {stars}']:.2f} %"])
     factors = read_emulator().inflation[:, :, : len(LABELS)].sqrt()

@@ -74,7 +74,7 @@ def simulated_case(
 
 
 class HeldOut:
-    """Spectra of the grid that no training has seen.
+    """Spectra of stars of the population that no training has seen.
 
     Parameters
     ----------
@@ -84,8 +84,9 @@ class HeldOut:
 
     def __init__(self, grid: Path) -> None:
         read = read_grid(grid)
-        self.labels = read.labels[read.held_out]
-        self.view = GivenSpectra(read_emulator(), read.spectra[read.held_out])
+        drawn = read.held_out & read.population
+        self.labels = read.labels[drawn]
+        self.view = GivenSpectra(read_emulator(), read.spectra[drawn])
 
     def chosen(self, *, warm: bool) -> NDArray[np.int64]:
         """Return the rows of stars above or below the temperature at which TiO sets in."""

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.linalg import eigh
 from scipy.signal import fftconvolve
 from torch import Tensor
 
+from astropipe.spectra.components import population_weights, principal_components
 from astropipe.spectra.emulator import N_INPUTS, RESOLUTION, TIO_T_EFF_K, Emulator, no_calibration
 from astropipe.spectra.gaussian_process import Process, fit_process, process_features
 from astropipe.spectra.pixels import LOG10_STEP, PixelRange
@@ -29,9 +29,6 @@ _SIGMA_PER_FWHM = 1.0 / (2.0 * math.sqrt(2.0 * math.log(2.0)))
 # Effective temperatures in K about which the error of the emulator is averaged; TiO makes it jump.
 _ERROR_T_EFF_K = (3_900.0, 4_200.0, TIO_T_EFF_K - 10.0, TIO_T_EFF_K + 10.0, 5_000.0, 5_700.0, 6_700.0)
 _ERROR_WIDTH_K = 200.0
-# Bins of temperature in which stars are counted, and stars of the population for it.
-_WEIGHT_BINS = 12
-_WEIGHT_DRAWS = 20_000
 
 
 @dataclass(frozen=True)
@@ -156,7 +153,7 @@ def fit_teacher(
     x = process_features(torch.from_numpy(np.asarray(labels, dtype=np.float64)))
     centre, scale = x.mean(0), x.std(0)
     z = (x - centre) / scale
-    mean, basis = _components(spectra, population_weights(labels[:, 0]), settings.n_components)
+    mean, basis = principal_components(spectra, population_weights(labels[:, 0]), settings.n_components)
     y = torch.from_numpy((spectra - mean) @ basis.T)
     subset = torch.from_numpy(np.random.default_rng(seed).permutation(len(labels))[: settings.n_subset])
     edge = float((5040.0 / TIO_T_EFF_K - centre[0]) / scale[0])
@@ -170,29 +167,6 @@ def fit_teacher(
 
         processes.append(fit_process(z, y[:, start:stop], subset, edge, iterations=settings.iterations, report=step))
     return Teacher(centre, scale, tuple(processes), mean, basis)
-
-
-def population_weights(t_eff_k: Floats) -> Floats:
-    """Return how much each star counts if stars of each temperature are to count as in the population, shape (n,).
-
-    Stars that were chosen for being cool would else take components from all others.
-    """
-    edges = np.linspace(t_eff_k.min(), t_eff_k.max(), _WEIGHT_BINS + 1)
-    there = np.histogram(t_eff_k, edges)[0]
-    drawn = np.histogram(draw_labels(np.random.default_rng(0), _WEIGHT_DRAWS)[:, 0], edges)[0]
-    at = np.clip(np.searchsorted(edges, t_eff_k, side="right") - 1, 0, _WEIGHT_BINS - 1)
-    weight = drawn[at] / there[at]
-    return np.asarray(weight / weight.mean())
-
-
-def _components(spectra: Floats, weight: Floats, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and the n first principal components of weighted spectra."""
-    mean = np.average(spectra, axis=0, weights=weight)
-    scaled = (spectra - mean) * np.sqrt(weight)[:, None]
-    # Eigenvectors of the smaller of the two products: thousands of stars, where n is a hundred.
-    largest = [len(spectra) - n, len(spectra) - 1] if len(spectra) > n else None
-    left = eigh(scaled @ scaled.T, subset_by_index=largest)[1][:, ::-1]
-    return mean, np.linalg.qr((left[:, :n].T @ scaled).T)[0].T
 
 
 def draw_training_labels(rng: np.random.Generator, n: int) -> Floats:

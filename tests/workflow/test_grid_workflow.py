@@ -76,7 +76,7 @@ def test_the_settings_of_the_papers_train_the_emulator_into_their_results(tmp_pa
     run = snakemake(tmp_path, "train_spectra", "--dry-run", "--configfile", str(path))
     assert run.returncode == 0, run.stderr
     assert "output: results-paper/grid/spectra-emulator.h5" in run.stdout + run.stderr
-    assert job_counts(run.stdout + run.stderr)["grid_synthesise"] == 30
+    assert job_counts(run.stdout + run.stderr)["grid_synthesise"] == 30 + 120
 
 
 def test_the_settings_of_the_papers_are_those_of_the_emulator_that_is_shipped() -> None:
