@@ -60,12 +60,7 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
         )
     source = config.emulator or config.extend
     earlier = no_stars() if source is None else read_learned(Path(source))
-    seen = earlier.among(grid.labels) & ~grid.learned
-    if seen.any():
-        raise InputError(
-            f"{path}: star {grid.index[seen][0]}, which is to tell errors, is one of those that {source} learned from; "
-            "lower spectra.train.n_calibration, or add stars"
-        )
+    _check_unseen(path, grid, earlier, source)
     if config.emulator is None:
         learned = earlier + grid.stars()
         emulator = _train_network(path, learned, config, run)
@@ -102,10 +97,6 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
         "held_out": int(grid.held_out.sum()),
         "start_spectra": config.n_start,
     }
-    domain = {
-        name: [float(low), float(high)]
-        for name, low, high in zip(INPUT_NAMES, emulator.low, emulator.high, strict=True)
-    }
     with create_artifact(
         output, "spectrum-emulator", title="Emulator of stellar spectra", provenance=provenance
     ) as new:
@@ -114,8 +105,25 @@ def train_emulator(path: Path, output: Path, config: TrainConfig, run: Run, cita
             new.write_array(f"weights/{name}", values)
         new.write_text("architecture", json.dumps(_architecture(emulator, start)))
         new.write_text("training", json.dumps(training))
-        new.write_text("domain", json.dumps(domain))
+        new.write_text("domain", json.dumps(_domain(emulator)))
     return f"emulator of {len(learned)} spectra, {n_parameters} parameters"
+
+
+def _check_unseen(path: Path, grid: Grid, earlier: LearnedStars, source: str | None) -> None:
+    """Raise an error if a star that is to tell errors is one of those that were learned from before."""
+    seen = earlier.among(grid.labels) & ~grid.learned
+    if seen.any():
+        raise InputError(
+            f"{path}: star {grid.index[seen][0]}, which is to tell errors, is one of those that {source} learned from; "
+            "lower spectra.train.n_calibration, or add stars"
+        )
+
+
+def _domain(emulator: Emulator) -> dict[str, list[float]]:
+    return {
+        name: [float(low), float(high)]
+        for name, low, high in zip(INPUT_NAMES, emulator.low, emulator.high, strict=True)
+    }
 
 
 def _with_known_errors(emulator: Emulator, grid: Grid, config: TrainConfig, run: Run) -> tuple[Emulator, StartNetwork]:
