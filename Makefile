@@ -34,8 +34,9 @@ catalogs: $(READY) ## run the workflow: catalogs, figures and the report, by def
 tiny: CONFIG = workflows/config/tiny.yaml
 tiny: catalogs ## the whole workflow, small, in about a minute, into results-tiny/
 
+# Two processes for two cores: threads of BLAS that wait for each other by spinning would take them from the other one.
 test: $(READY) ## the default test suite
-	$(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: $(READY) ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
@@ -69,7 +70,7 @@ generate: $(READY) ## write the generated files again: default configuration, JS
 	$(BIN)/python -m astropipe.artifacts.reference
 	$(BIN)/python -m astropipe.cli.reference
 
-# The peers are installed only where they are compared with: REBOUND is GPL and nothing else needs it.
+# Samplers of others are installed only where they are compared with.
 $(VENV)/.peers: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	@touch $@
@@ -186,7 +187,7 @@ closure-galaxies: $(READY) ## galaxies as chronometers: bias of H0 against purit
 	cp results-closure/closure-galaxies/impurity.png docs/figures/closure-galaxies.png
 	cp results-closure/closure-galaxies/expansion.png docs/figures/closure-galaxies-expansion.png
 
-bench-nbody: $(VENV)/.peers ## error against cost of the learned step, hand-made rules and other codes (half an hour)
+bench-nbody: $(READY) ## error against cost of the learned step, hand-made rules and other codes (half an hour)
 	$(BIN)/python benchmarks/bench_nbody.py --output benchmarks/results
 	$(BIN)/python benchmarks/bench_nbody_cost.py --output benchmarks/results
 	$(BIN)/python benchmarks/table_nbody_transfer.py --output benchmarks/results

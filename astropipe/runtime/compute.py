@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from astropipe.runtime.errors import MissingDependencyError, UsageError
@@ -67,6 +69,42 @@ def set_threads(threads: int) -> int:
 
         _blas_limits = threadpool_limits(limits=threads)
     return threads
+
+
+class BlasThreads:
+    """The threads of BLAS, taken from it for a while.
+
+    On matrices of some hundred rows they cost more than they bring, and where others want the cores as well several
+    times more, since they wait for each other by spinning. Digits that depend on their number do so no more.
+    """
+
+    def __init__(self) -> None:
+        from threadpoolctl import ThreadpoolController
+
+        self._libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self._before = [library.num_threads for library in self._libraries]
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Leave BLAS one thread."""
+        try:
+            self._set([1] * len(self._libraries))
+            yield
+        finally:
+            self._set(self._before)
+
+    @contextmanager
+    def returned(self) -> Iterator[None]:
+        """Give BLAS its threads back, within a time in which they are taken."""
+        try:
+            self._set(self._before)
+            yield
+        finally:
+            self._set([1] * len(self._libraries))
+
+    def _set(self, threads: list[int]) -> None:
+        for library, n in zip(self._libraries, threads, strict=True):
+            library.set_num_threads(n)
 
 
 def resolve_device(device: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.special import ndtr
+from threadpoolctl import ThreadpoolController
 
 from astropipe.inference.emulated import EmulatedResult, correction, sample_emulated
 from astropipe.inference.emulated.candidates import Candidates
@@ -19,10 +20,11 @@ from astropipe.inference.emulated.emulator import Emulator, compress, decompress
 from astropipe.inference.emulated.feasibility import Feasibility
 from astropipe.inference.emulated.gaussian_process import GaussianProcess, Hyperparameters, fit_hyperparameters
 from astropipe.inference.emulated.knowledge import Knowledge
-from astropipe.inference.emulated.mixture import fit_mixture
+from astropipe.inference.emulated.mixture import Mixture, fit_mixture
 from astropipe.inference.emulated.run import _Counted, _lost, _Rounds
 from astropipe.inference.priors import Constraint, Prior, Uniform
 from astropipe.inference.problems import problem
+from astropipe.runtime.compute import BlasThreads
 from astropipe.runtime.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
@@ -292,6 +294,33 @@ def test_emulator_of_a_quadratic_from_few_points() -> None:
 def test_compression_is_undone() -> None:
     drop = np.array([0.0, 3.0, 15.9, 16.1, 100.0, 800.0])
     np.testing.assert_allclose(decompress(compress(drop, 16.0), 16.0), drop)
+
+
+def test_blas_has_its_threads_in_the_likelihood_and_one_beside_it() -> None:
+    blas = ThreadpoolController().select(user_api="blas")
+    seen: set[int] = set()
+
+    def log_likelihood(x: Array) -> Array:
+        seen.update(library["num_threads"] for library in blas.info())
+        return gaussian(x)
+
+    with blas.limit(limits=2):
+        allowed = {library["num_threads"] for library in blas.info()}
+        sample_emulated(log_likelihood, PLANE, precision=0.5, min_ess=30, seed=1)
+        assert seen == allowed == {library["num_threads"] for library in blas.info()}
+        with BlasThreads().taken():
+            assert {library["num_threads"] for library in blas.info()} == {1}
+
+
+def test_components_of_a_mixture_are_found() -> None:
+    """Location and scale of three t distributions, one of them narrow, from draws of each."""
+    rng = np.random.default_rng(22)
+    factor = np.array([[0.02, 0.0], [0.015, 0.004]])
+    known = Mixture(np.array([0.5, 0.3, 0.2]), np.array([[0.2, 0.3], [0.7, 0.3], [0.5, 0.8]]), np.stack([factor] * 3))
+    x = known.draw(6000, rng)
+    found = fit_mixture(x, rng)
+    # The divergence from what they were drawn from: 32 components of six numbers from 3000 points make 0.03.
+    assert abs(np.mean(found.log_density(x) - known.log_density(x))) < 0.03
 
 
 def test_mixture_is_normalised_and_has_the_tails_it_draws() -> None:

@@ -65,11 +65,11 @@ def draw_candidates(run: Knowledge, emulator: Emulator, posterior: Particles) ->
     pool, emulated = thin(pool, run.emulate(emulator, pool.u), run.rng)
     ratio = emulated - pool.log_density
     likely = ratio > ratio.max() - 20.0
-    deviation = np.zeros(len(emulated))
-    deviation[likely] = emulator.deviation(pool.u[likely])
+    possible, deviation = emulator.prospects(pool.u)
+    deviation[~likely] = 0.0
     part = posterior_part(pool, emulated, deviation)
     expected = math.sqrt(float(part @ np.expm1(np.minimum(deviation**2, 3.0))))
-    return Candidates(emulator, pool, emulated, emulator.possible(pool.u), deviation, expected, posterior)
+    return Candidates(emulator, pool, emulated, possible, deviation, expected, posterior)
 
 
 def suspects(candidates: Candidates, n: int, rng: np.random.Generator) -> Array:

@@ -7,7 +7,9 @@ polynomial whose coefficients have a broad prior and are integrated out (their s
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,11 +81,12 @@ class GaussianProcess:
     def mean(self, x: Array) -> Array:
         """Return the expected values at `x`, shape [m, d], as [m]."""
         weights = self.hyperparameters.amplitude**2 * self._weights
-        result = trend(x) @ self._coefficients
-        scaled = x / self.hyperparameters.lengths
-        for i in range(0, len(x), BLOCK):
-            result[i : i + BLOCK] += _kernel(scaled[i : i + BLOCK], self._scaled) @ weights
-        return np.asarray(self._offset + self._spread * result)
+
+        def of_block(x: Array) -> Array:
+            smooth = trend(x) @ self._coefficients
+            return np.asarray(smooth + _kernel(x / self.hyperparameters.lengths, self._scaled) @ weights)
+
+        return self._offset + self._spread * _by_blocks(of_block, x)
 
     def basis(self, x: Array) -> tuple[Array, Array]:
         """Return what the covariance of the process at `x`, [m, d], is made of.
@@ -98,16 +101,23 @@ class GaussianProcess:
         features = TREND_SD * trend(x)
         cross = self.hyperparameters.amplitude**2 * _kernel(x / self.hyperparameters.lengths, self._scaled)
         cross += features @ (TREND_SD * self._trend.T)
-        return features, np.asarray(solve_triangular(self._factor, cross.T, lower=True, check_finite=False).T)
+        return features, np.asarray(cross @ self._inverse_factor.T)
 
     def deviation(self, x: Array) -> Array:
         """Return the standard deviation of the process (without noise) at `x`, shape [m, d], as [m]."""
-        result = np.empty(len(x))
-        for i in range(0, len(x), BLOCK):
-            features, explained = self.basis(x[i : i + BLOCK])
+
+        def variance_of_block(x: Array) -> Array:
+            features, explained = self.basis(x)
             before = self.hyperparameters.amplitude**2 + np.einsum("ij,ij->i", features, features)
-            result[i : i + BLOCK] = before - np.einsum("ij,ij->i", explained, explained)
-        return np.asarray(self._spread * np.sqrt(np.maximum(result, 0.0)))
+            return np.asarray(before - np.einsum("ij,ij->i", explained, explained))
+
+        return self._spread * np.sqrt(np.maximum(_by_blocks(variance_of_block, x), 0.0))
+
+    @cached_property
+    def _inverse_factor(self) -> Array:
+        # A product with it takes two thirds of the time of a solution.
+        identity = np.eye(len(self._factor))
+        return np.asarray(solve_triangular(self._factor, identity, lower=True, check_finite=False))
 
     def predicted_share(self) -> float:
         """Return the share of the variance of the values that each is predicted with from all others, at most 1.
@@ -193,6 +203,11 @@ def fit_hyperparameters(
 def trend(x: Array) -> Array:
     """Return the features of the mean function at `x`, [m, d]: a constant, and each input and its square."""
     return np.column_stack([np.ones(len(x)), x, x * x])
+
+
+def _by_blocks(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return what a function gives for points [m, d], [m], computed by blocks."""
+    return np.concatenate([np.empty(0), *(function(x[i : i + BLOCK]) for i in range(0, len(x), BLOCK))])
 
 
 def _kernel(a: Array, b: Array) -> Array:

@@ -88,25 +88,43 @@ def fit_mixture(x: Array, rng: np.random.Generator) -> Mixture:
 
 
 def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mixture:
-    d = x.shape[1]
+    n, d = x.shape
     total = np.cov(x.T).reshape(d, d)
     floor = np.diag(1e-6 * np.diag(total) + 1e-16)
-    start = np.linalg.cholesky(total / k ** (2.0 / d) + floor)
-    mixture = Mixture(np.full(k, 1.0 / k), _spread_centres(x, total + floor, k, rng), np.repeat(start[None], k, axis=0))
+    # With whitened points all steps are products with their powers to the second, without loss of digits.
+    origin, unit = x.mean(axis=0), np.linalg.cholesky(total + floor)
+    whitened = solve_triangular(unit, (x - origin).T, lower=True).T
+    powers = np.concatenate([np.ones((n, 1)), whitened, _products(whitened, whitened)], axis=1)
+    inverse = solve_triangular(unit, np.eye(d), lower=True)
+    whole, floor = (inverse @ matrix @ inverse.T for matrix in (total / k ** (2.0 / d), floor))
+    shares, centres = np.full(k, 1.0 / k), _spread_centres(whitened, k, rng)
+    scales = np.repeat((whole + floor)[None], k, axis=0)
     for _ in range(N_ITERATIONS if k > 1 else 10):
-        log_components, distances = mixture.log_components(x)
+        precisions = np.linalg.inv(scales)
+        pulls = np.einsum("kij,kj->ki", precisions, centres)
+        constants = np.einsum("ki,ki->k", pulls, centres)[:, None]
+        distances = powers @ np.concatenate([constants, -2.0 * pulls, precisions.reshape(k, -1)], axis=1).T
+        distances = np.maximum(distances, 0.0)
+        log_norm = np.log(shares) - 0.5 * np.linalg.slogdet(scales)[1]
+        log_components = log_norm - 0.5 * (DEGREES_OF_FREEDOM + d) * np.log1p(distances / DEGREES_OF_FREEDOM)
         responsibility = np.exp(log_components - _log_sum_exp(log_components)[:, None])
         robust = responsibility * (DEGREES_OF_FREEDOM + d) / (DEGREES_OF_FREEDOM + distances)
         # One point's worth of the whole covariance keeps a component from collapsing onto a few points.
         sizes = responsibility.sum(axis=0) + 1e-9
-        centres = (robust.T @ x + 1e-9 * x.mean(axis=0)) / (robust.sum(axis=0) + 1e-9)[:, None]
-        scatter = np.empty((k, d, d))
-        for i in range(k):
-            deviations = x - centres[i]
-            scatter[i] = (deviations * robust[:, i : i + 1]).T @ deviations
-        scales = (scatter + total / k ** (2.0 / d)) / (sizes + 1.0)[:, None, None] + floor
-        mixture = Mixture(sizes / sizes.sum(), centres, np.linalg.cholesky(scales))
-    return mixture
+        sums = robust.T @ powers
+        weights, firsts, seconds = sums[:, :1], sums[:, 1 : d + 1], sums[:, d + 1 :].reshape(k, d, d)
+        centres = firsts / (weights + 1e-9)
+        crossed = _products(centres, firsts).reshape(k, d, d)
+        scatter = seconds - crossed - crossed.transpose(0, 2, 1)
+        scatter += weights[:, :, None] * _products(centres, centres).reshape(k, d, d)
+        scales = (scatter + whole) / (sizes + 1.0)[:, None, None] + floor
+        shares = sizes / sizes.sum()
+    return Mixture(shares, origin + centres @ unit.T, np.asarray(unit @ np.linalg.cholesky(scales)))
+
+
+def _products(a: Array, b: Array) -> Array:
+    """Return the products of all pairs of columns of `a` and `b`, [n, d] each, as [n, d²]."""
+    return (a[:, :, None] * b[:, None, :]).reshape(len(a), -1)
 
 
 def _log_sum_exp(values: Array) -> Array:
@@ -115,14 +133,14 @@ def _log_sum_exp(values: Array) -> Array:
     return np.asarray(highest + np.log(np.sum(np.exp(values - highest[:, None]), axis=1)))
 
 
-def _spread_centres(x: Array, covariance: Array, k: int, rng: np.random.Generator) -> Array:
+def _spread_centres(whitened: Array, k: int, rng: np.random.Generator) -> Array:
     """Choose k of the points, each with probability ∝ squared distance to those chosen (k-means++)."""
-    whitened = solve_triangular(np.linalg.cholesky(covariance), x.T, lower=True).T
-    chosen = [int(rng.integers(len(x)))]
-    nearest = np.full(len(x), np.inf)
+    n = len(whitened)
+    chosen = [int(rng.integers(n))]
+    nearest = np.full(n, np.inf)
     for _ in range(k - 1):
         nearest = np.minimum(nearest, np.sum((whitened - whitened[chosen[-1]]) ** 2, axis=1))
         total = nearest.sum()
-        share = nearest / total if total > 0.0 else np.full(len(x), 1.0 / len(x))
-        chosen.append(int(rng.choice(len(x), p=share)))
-    return x[chosen]
+        share = nearest / total if total > 0.0 else np.full(n, 1.0 / n)
+        chosen.append(int(rng.choice(n, p=share)))
+    return whitened[chosen]

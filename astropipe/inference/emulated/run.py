@@ -17,6 +17,7 @@ from astropipe.inference.emulated.emulator import OPTIMISM, Emulator, near, pred
 from astropipe.inference.emulated.knowledge import Knowledge
 from astropipe.inference.emulated.result import EmulatedDiagnostics, EmulatedResult
 from astropipe.inference.priors import Prior
+from astropipe.runtime.compute import BlasThreads
 from astropipe.runtime.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
@@ -107,8 +108,22 @@ def sample_emulated(
         raise UsageError(f"max_calls = {max_calls} is too few; use at least {n_first + PILOT + ROUND}")
     if prior.masked_fraction() >= 1.0:
         raise InputError(f"the constraints of the prior leave none of it: {prior!r}")
-    run = Knowledge(log_likelihood_of_many, prior, seed)
-    resolved = _survey(run, n_first, max_calls)
+    blas = BlasThreads()
+
+    def true_values(x: Array) -> Array:
+        with blas.returned():
+            return log_likelihood_of_many(x)
+
+    with blas.taken():
+        run = Knowledge(true_values, prior, seed)
+        rounds, resolved = _run(run, precision, min_ess, max_calls)
+    return _result(run, rounds, precision, min_ess, resolved)
+
+
+def _run(run: Knowledge, precision: float, min_ess: float, max_calls: int) -> tuple[_Rounds, bool]:
+    """Learn and draw until the estimate is good enough; return rounds, and whether first points resolve ln L."""
+    d = len(run.prior)
+    resolved = _survey(run, _n_first(d), max_calls)
     # Later, modes that are made up one after the other would keep the emulator from ever becoming good.
     rounds = _Rounds(explore_until=2 * len(run.u) if d <= FEW else 0)
     while resolved and len(run.u) + ROUND <= max_calls:
@@ -117,7 +132,7 @@ def sample_emulated(
             estimate = rounds.estimate()
             if estimate.logz_err <= precision and estimate.ess >= min_ess:
                 break
-    return _result(run, rounds, precision, min_ess, resolved)
+    return rounds, resolved
 
 
 @dataclass(frozen=True, eq=False)
