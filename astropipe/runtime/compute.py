@@ -74,8 +74,8 @@ def set_threads(threads: int) -> int:
 class BlasThreads:
     """The threads of BLAS, taken from it for a while.
 
-    On matrices of some hundred rows they cost more than they bring, and where others want the cores as well several
-    times more, since they wait for each other by spinning. Digits that depend on their number do so no more.
+    On matrices of some hundred rows they cost more than they bring, and more still where others want the cores, since
+    they wait for each other by spinning. And sums that they share depend on their number in the last digits.
     """
 
     def __init__(self) -> None:

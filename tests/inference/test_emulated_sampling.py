@@ -24,7 +24,6 @@ from astropipe.inference.emulated.mixture import Mixture, fit_mixture
 from astropipe.inference.emulated.run import _Counted, _lost, _Rounds
 from astropipe.inference.priors import Constraint, Prior, Uniform
 from astropipe.inference.problems import problem
-from astropipe.runtime.compute import BlasThreads
 from astropipe.runtime.errors import InputError, UsageError
 
 Array = NDArray[np.float64]
@@ -298,18 +297,33 @@ def test_compression_is_undone() -> None:
 
 def test_blas_has_its_threads_in_the_likelihood_and_one_beside_it() -> None:
     blas = ThreadpoolController().select(user_api="blas")
-    seen: set[int] = set()
+    called: set[int] = set()
+    beside: set[int] = set()
+
+    def threads() -> set[int]:
+        return {library["num_threads"] for library in blas.info()}
 
     def log_likelihood(x: Array) -> Array:
-        seen.update(library["num_threads"] for library in blas.info())
+        called.update(threads())
         return gaussian(x)
 
-    with blas.limit(limits=2):
-        allowed = {library["num_threads"] for library in blas.info()}
-        sample_emulated(log_likelihood, PLANE, precision=0.5, min_ess=30, seed=1)
-        assert seen == allowed == {library["num_threads"] for library in blas.info()}
-        with BlasThreads().taken():
-            assert {library["num_threads"] for library in blas.info()} == {1}
+    def anywhere(values: dict[str, Array]) -> NDArray[np.bool_]:
+        # The share that constraints exclude is taken from this many points before and after the run.
+        if len(values["x"]) != 2**16:
+            beside.update(threads())
+        return np.ones(len(values["x"]), dtype=np.bool_)
+
+    prior = Prior(PLANE.parameters, [Constraint("anywhere", anywhere)])
+    results = []
+    for n in (2, 1):
+        with blas.limit(limits=n):
+            allowed = threads()
+            called.clear()
+            beside.clear()
+            results.append(sample_emulated(log_likelihood, prior, precision=0.5, min_ess=30, seed=1))
+            assert called == threads() == allowed, "and they are given back"
+            assert beside <= {1}
+    np.testing.assert_array_equal(results[0].samples, results[1].samples)
 
 
 def test_components_of_a_mixture_are_found() -> None:

@@ -91,7 +91,7 @@ def _expectation_maximisation(x: Array, k: int, rng: np.random.Generator) -> Mix
     n, d = x.shape
     total = np.cov(x.T).reshape(d, d)
     floor = np.diag(1e-6 * np.diag(total) + 1e-16)
-    # With whitened points all steps are products with their powers to the second, without loss of digits.
+    # All steps are products with powers of the points to the second, which loses few digits where these are whitened.
     origin, unit = x.mean(axis=0), np.linalg.cholesky(total + floor)
     whitened = solve_triangular(unit, (x - origin).T, lower=True).T
     powers = np.concatenate([np.ones((n, 1)), whitened, _products(whitened, whitened)], axis=1)
