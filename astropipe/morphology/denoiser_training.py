@@ -29,6 +29,7 @@ def train_denoiser(
     seed: int,
     *,
     progress: Callable[[int], None] = lambda done: None,
+    device: str = "cpu",
 ) -> Denoiser:
     """Train a denoiser of views of galaxies.
 
@@ -44,11 +45,13 @@ def train_denoiser(
         Root of the random streams.
     progress : callable
         Told the number of steps done.
+    device : str
+        ``cpu`` or ``cuda``; numbers drawn on one are not those of the other.
 
     Returns
     -------
     Denoiser
-        In evaluation mode.
+        In evaluation mode, on the processor.
 
     Raises
     ------
@@ -56,16 +59,16 @@ def train_denoiser(
         If the run was interrupted.
     """
     torch.manual_seed(int(stream(seed, "morphology.denoiser").integers(2**62)))
-    rng = torch.Generator().manual_seed(int(stream(seed, "morphology.denoiser.pairs").integers(2**62)))
-    denoiser = Denoiser()
+    rng = torch.Generator(device).manual_seed(int(stream(seed, "morphology.denoiser.pairs").integers(2**62)))
+    denoiser, light = Denoiser().to(device), library.on(device)
     optimiser = torch.optim.Adam(denoiser.parameters(), lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: 0.5 * (1 + math.cos(math.pi * step / steps)))
     for step in range(steps):
         if stop_requested():
             raise InterruptedRunError("interrupted while the denoiser learned; run again with --force")
-        chosen = torch.randint(len(library), (_BATCH,), generator=rng)
-        first, second, variance = exposures(*library.light(chosen), size, rng)
-        with torch.autocast("cpu", torch.bfloat16):
+        chosen = torch.randint(len(library), (_BATCH,), generator=rng, device=device)
+        first, second, variance = exposures(*light(chosen), size, rng)
+        with torch.autocast(device, torch.bfloat16):
             guessed = denoiser(first)
         # Where photons of the galaxy make the noise, errors count less.
         loss = torch.mean((guessed - second) ** 2 / variance)
@@ -74,4 +77,4 @@ def train_denoiser(
         optimiser.step()
         schedule.step()
         progress(step + 1)
-    return denoiser.eval()
+    return denoiser.cpu().eval()

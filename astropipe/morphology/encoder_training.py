@@ -21,7 +21,7 @@ from torch.nn import functional
 from astropipe.morphology.augmentation import view
 from astropipe.morphology.classes import CLASSES
 from astropipe.morphology.denoiser import Denoiser
-from astropipe.morphology.library import Library
+from astropipe.morphology.library import Library, Light
 from astropipe.morphology.network import Architecture, ConvNeXt
 from astropipe.morphology.rendering.galaxies import TRUTH
 from astropipe.runtime.checkpoint import Checkpoint
@@ -132,7 +132,8 @@ def train(
     values = standardised(library.truths)
     mean, std = np.nanmean(values[:n_learned], axis=0), np.nanstd(values[:n_learned], axis=0) + 1e-6
     targets = torch.from_numpy((values - mean) / std)
-    classes = torch.from_numpy(library.classes)
+    told = Told(library.on(device), torch.from_numpy(library.classes).to(device), targets.to(device))
+    clearing = copy.deepcopy(denoiser).to(device)
     torch.manual_seed(seed)
     network = ConvNeXt(Architecture(classes=CLASSES, truths=TRUTH)).to(device)
     average = copy.deepcopy(network)
@@ -146,11 +147,11 @@ def train(
         if stop_requested():
             raise InterruptedRunError(f"interrupted after {step} steps, which are kept; run again with --resume")
         # A stream for each step, so that a training that goes on is the one that was not interrupted.
-        rng = torch.Generator().manual_seed(int(stream(seed, "morphology.train", step).integers(2**62)))
-        chosen = torch.randint(n_learned, (settings.batch,), generator=rng)
+        rng = torch.Generator(device).manual_seed(int(stream(seed, "morphology.train", step).integers(2**62)))
+        chosen = torch.randint(n_learned, (settings.batch,), generator=rng, device=device)
         for group in optimiser.param_groups:
             group["lr"] = settings.learning_rate * _rate(step, settings.steps)
-        loss = _loss(network, library, denoiser, chosen, classes, targets, settings, rng, device)
+        loss = _loss(network, told, clearing, chosen, settings, rng)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 3.0)
@@ -173,35 +174,41 @@ def _follow(average: ConvNeXt, network: ConvNeXt, step: int) -> None:
             mean.lerp_(new, weight)
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a network is told of the galaxies of a library, on its device: light, classes, and standardised truths."""
+
+    light: Light
+    classes: torch.Tensor
+    truths: torch.Tensor
+
+
 def _loss(
     network: ConvNeXt,
-    library: Library,
+    told: Told,
     denoiser: Denoiser,
     chosen: torch.Tensor,
-    classes: torch.Tensor,
-    targets: torch.Tensor,
     settings: TrainingSettings,
     rng: torch.Generator,
-    device: str,
 ) -> torch.Tensor:
     size = network.architecture.input_px
-    half = settings.precision == "bfloat16"
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-        light = library.light(chosen)
-        pair = torch.cat([view(*light, size, rng, denoiser) for _ in range(2)]).to(device)
-    with torch.autocast(device, torch.bfloat16, enabled=half):
+    low = torch.autocast(rng.device.type, torch.bfloat16, enabled=settings.precision == "bfloat16")
+    with torch.no_grad(), low:
+        light = told.light(chosen)
+        pair = torch.cat([view(*light, size, rng, denoiser) for _ in range(2)])
+    with low:
         embedding, logits, truths = (read.float() for read in network(pair))
     twice = torch.cat((chosen, chosen))
-    wanted = targets[twice].to(device)
+    wanted = told.truths[twice]
     known = torch.isfinite(wanted)
     read = functional.smooth_l1_loss(truths[known], wanted[known])
-    told = functional.cross_entropy(logits, classes[twice].to(device), label_smoothing=settings.label_smoothing)
+    named = functional.cross_entropy(logits, told.classes[twice], label_smoothing=settings.label_smoothing)
     first, second = embedding.chunk(2)
     agreement = functional.mse_loss(first, second)
     spread = torch.stack([functional.relu(1 - torch.sqrt(half.var(dim=0) + 1e-4)).mean() for half in (first, second)])
     repeated = torch.stack([_repetition(half) for half in (first, second)])
     return (
-        told
+        named
         + read
         + settings.invariance * agreement
         + settings.spread * spread.mean()
@@ -228,11 +235,11 @@ def score(
     """Return how well a network tells class and truths of one random view of each of some galaxies."""
     rng = torch.Generator().manual_seed(int(stream(seed, "morphology.score").integers(2**62)))
     places = torch.arange(*rows.indices(len(library)))
-    network = network.cpu().eval()
+    network, light = network.cpu().eval(), library.on("cpu")
     logits, truths = [], []
     with torch.inference_mode():
         for chosen in places.split(batch):
-            _, told, read = network(view(*library.light(chosen), network.architecture.input_px, rng, denoiser))
+            _, told, read = network(view(*light(chosen), network.architecture.input_px, rng, denoiser))
             logits.append(told)
             truths.append(read)
     found = torch.cat(logits).argmax(dim=1).numpy()

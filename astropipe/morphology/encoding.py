@@ -23,9 +23,6 @@ from astropipe.morphology.stamps import Stamps
 from astropipe.morphology.standard import filled, network_input
 
 Precision = Literal["float32", "bfloat16"]
-# Quarters of a turn over which features are averaged. The view lies along the galaxy's axis, which has no direction: a
-# galaxy that is turned by a half has the same features.
-_QUARTERS = (0, 2)
 # Few enough galaxies that what the network makes of them stays in the cache, and in memory that need not be asked for
 # again and again; of fewer its weights would be read too often.
 _TOGETHER = 24
@@ -79,7 +76,7 @@ class Seen:
     Attributes
     ----------
     features : ndarray of float32, shape (n, n_features)
-        Of the network, averaged over turns.
+        Of the network.
     profile : ndarray of float32, shape (n, n_profile)
         See `astropipe.morphology.profiles.ring_profiles`.
     linear : ndarray of bool, shape (n,)
@@ -123,8 +120,7 @@ def see(network: ConvNeXt, denoiser: Denoiser, stamps: Stamps, view: View, preci
                 denoiser,
                 torch.from_numpy(np.asarray(view.centre_px[rows] - (stamps.size - 1) / 2, dtype=np.float32)),
             )
-            views = [seen.rot90(quarters, (2, 3)) for quarters in _QUARTERS]
-            parts.append(torch.stack([network.features(one).float() for one in views]).mean(dim=0).numpy())
+            parts.append(network.features(seen).float().numpy())
     fwhm_px = stamps.psf_fwhm_arcsec / stamps.pixel_scale_arcsec
     known = view.linear & np.isfinite(stamps.sky_rms) & (stamps.sky_rms > 0)
     sky_rms = np.where(known, stamps.sky_rms, 1.0)

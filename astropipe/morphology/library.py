@@ -47,10 +47,21 @@ class Library:
     def __len__(self) -> int:
         return len(self.images)
 
-    def light(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def on(self, device: str) -> Light:
+        """Return the galaxies as a device has them at hand."""
+        return Light(torch.from_numpy(self.images).to(device), torch.from_numpy(self.r50_px).to(device))
+
+
+@dataclass(frozen=True)
+class Light:
+    """Images and half-light radii of a library, on the device that works with them."""
+
+    images: torch.Tensor
+    r50_px: torch.Tensor
+
+    def __call__(self, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return some galaxies, of unit flux, and their half-light radii: what `augmentation.view` takes first."""
-        images = torch.from_numpy(self.images[chosen.numpy()].astype(np.float32) / LIBRARY_PX**2)
-        return images, torch.from_numpy(self.r50_px)[chosen]
+        return self.images[chosen].float() / LIBRARY_PX**2, self.r50_px[chosen]
 
 
 def render_library(

@@ -99,11 +99,14 @@ def _trained_eye(output: Path, config: TrainConfig, run: Run, provenance: Proven
     settings = TrainingSettings(
         steps=config.steps, batch=config.batch, learning_rate=config.learning_rate, precision=config.precision
     )
+    device = resolve_device(run.device)
     with run.progress("render", config.n_galaxies, "galaxies") as reporter:
         library = render_library(config.n_galaxies, run.seed, threads=run.threads, progress=reporter.update)
     with run.progress("denoiser", config.denoiser_steps, "steps") as reporter:
         denoiser = train_denoiser(
-            library, Architecture().input_px, config.denoiser_steps, run.seed, progress=reporter.update
+            *(library, Architecture().input_px, config.denoiser_steps, run.seed),
+            progress=reporter.update,
+            device=device,
         )
     denoiser = in_half_precision(denoiser)
     with run.progress("train", config.steps, "steps") as reporter:
@@ -114,7 +117,7 @@ def _trained_eye(output: Path, config: TrainConfig, run: Run, provenance: Proven
             run.seed,
             checkpoint=Checkpoint(checkpoint_path(output), provenance.run_key, anew=run.force),
             progress=reporter.update,
-            device=resolve_device(run.device),
+            device=device,
         )
     network = in_half_precision(trained.network)
     scores = {

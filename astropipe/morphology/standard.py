@@ -5,6 +5,9 @@ The same functions serve training, where galaxies are rendered, and use, where t
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import torch
 from torch.nn import functional
 
@@ -45,11 +48,11 @@ def turned_and_scaled(
     """
     n, rows = len(images), images.shape[-1]
     levels = torch.clamp(torch.floor(torch.log2(torch.clamp(scale, min=1.0))), max=4).to(torch.int64)
-    angle = torch.zeros(n) if angle is None else angle
-    flip = torch.ones(n) if flip is None else flip
+    angle = scale.new_zeros(n) if angle is None else angle
+    flip = scale.new_ones(n) if flip is None else flip
     cos, sin = torch.cos(angle), torch.sin(angle)
-    shift = torch.zeros(n, 2) if centre is None else centre
-    result = torch.empty(n, size, size)
+    shift = scale.new_zeros(n, 2) if centre is None else centre
+    result = images.new_empty(n, size, size)
     for level in torch.unique(levels).tolist():
         chosen = torch.nonzero(levels == level)[:, 0]
         source, blocks = images[chosen, None], 2**level
@@ -68,15 +71,20 @@ def turned_and_scaled(
     return result
 
 
-def disk(size: int) -> torch.Tensor:
+def from_middle(size: int, device: torch.device | None = None) -> torch.Tensor:
+    """Return how far the pixels of a row lie from the middle of it, shape (size,)."""
+    return torch.arange(size, device=device) - (size - 1) / 2
+
+
+def disk(size: int, device: torch.device | None = None) -> torch.Tensor:
     """Return which pixels lie within the circle that fits into the square, shape (size, size)."""
-    axis = torch.arange(size) - (size - 1) / 2
+    axis = from_middle(size, device)
     return (axis[:, None] ** 2 + axis[None, :] ** 2) < (size / 2) ** 2
 
 
 def peak(images: torch.Tensor) -> torch.Tensor:
     """Return the brightness of the brightest pixels, without spikes: the least of the top ones, shape (n,)."""
-    inner = images * disk(images.shape[-1])
+    inner = images * disk(images.shape[-1], images.device)
     return torch.clamp(inner.flatten(1).topk(_BRIGHTEST, dim=1).values[:, -1], min=1e-12)
 
 
@@ -101,17 +109,44 @@ def stretched(images: torch.Tensor, softening: torch.Tensor | None) -> torch.Ten
     else:
         soft = softening[:, None, None]
         values = torch.asinh(images / soft) / torch.asinh(top / soft)
-    return torch.clamp(values, -0.5, 1.2) * disk(images.shape[-1])
+    return torch.clamp(values, -0.5, 1.2) * disk(images.shape[-1], images.device)
 
 
 def filled(images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
     """Return images whose masked pixels are those opposite the centre, or 0 where those are masked too."""
-    opposite = torch.where(masks.flip(1, 2), torch.zeros(()), images.flip(1, 2))
+    opposite = torch.where(masks.flip(1, 2), images.new_zeros(()), images.flip(1, 2))
     return torch.where(masks, opposite, images)
 
 
-def axis_angle(images: torch.Tensor, r50_px: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-    """Return the direction of the longer axis of the light within about the half-light radius, in radians.
+@dataclass(frozen=True)
+class Moments:
+    """Moments of the light of n galaxies within about the half-light radius, each a tensor of shape (n,).
+
+    Attributes
+    ----------
+    x, y : Tensor
+        First ones.
+    xy, difference : Tensor
+        Second ones: of 2 x y, and of x² - y².
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    xy: torch.Tensor
+    difference: torch.Tensor
+
+    def direction(self) -> torch.Tensor:
+        """Return the direction of the longer axis, towards its heavier half, in radians.
+
+        It turns with the picture, noise included, even where the light is round or both halves weigh the same.
+        """
+        angle = 0.5 * torch.atan2(self.xy, self.difference)
+        heavier = self.x * torch.cos(angle) + self.y * torch.sin(angle) >= 0
+        return torch.where(heavier, angle, angle + math.pi)
+
+
+def moments(images: torch.Tensor, r50_px: torch.Tensor, centre: torch.Tensor) -> Moments:
+    """Measure moments of the light.
 
     Parameters
     ----------
@@ -121,17 +156,13 @@ def axis_angle(images: torch.Tensor, r50_px: torch.Tensor, centre: torch.Tensor)
         Half-light radius: the standard deviation of the Gaussian that weighs the pixels.
     centre : Tensor, shape (n, 2)
         Column and row from the middle of the stamps, in pixels.
-
-    Returns
-    -------
-    Tensor, shape (n,)
-        Half the phase of the second harmonic of the moments. It turns with the picture, noise included, even where the
-        light is round; half a turn makes no difference to it.
     """
-    axis = torch.arange(images.shape[-1]) - (images.shape[-1] - 1) / 2
+    axis = from_middle(images.shape[-1], images.device)
     x, y = axis[None, None] - centre[:, 0, None, None], axis[None, :, None] - centre[:, 1, None, None]
     light = images * torch.exp(-0.5 * (x**2 + y**2) / r50_px[:, None, None] ** 2)
-    return 0.5 * torch.atan2((light * 2.0 * x * y).sum((1, 2)), (light * (x**2 - y**2)).sum((1, 2)))
+    return Moments(
+        *((light * weight).sum((1, 2)) for weight in (x, y, 2.0 * x * y, x**2 - y**2)),
+    )
 
 
 def network_input(
@@ -144,7 +175,7 @@ def network_input(
     denoiser: Denoiser,
     centre: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Return stamps as the network sees them, the longer axis of each galaxy along the rows.
+    """Return stamps as the network sees them: the longer axis of each galaxy along the rows, its heavier half right.
 
     Parameters
     ----------
@@ -169,12 +200,12 @@ def network_input(
         See `shown`.
     """
     scale = r50_px * 2 * RADII_IN_VIEW / size
-    centre = torch.zeros(len(images), 2) if centre is None else centre
+    centre = scale.new_zeros(len(images), 2) if centre is None else centre
     whole = filled(images, masks)
-    seen = turned_and_scaled(whole, size, scale, angle=axis_angle(whole, r50_px, centre), centre=centre)
+    seen = turned_and_scaled(whole, size, scale, angle=moments(whole, r50_px, centre).direction(), centre=centre)
     # The mean over s x s pixels has a noise lower by s; between pixels nothing is gained.
     noise = torch.clamp(sky_rms / torch.clamp(scale, min=1.0), min=1e-12)
-    result = torch.empty(len(seen), 2, size, size)
+    result = seen.new_empty(len(seen), 2, size, size)
     result[linear] = shown(seen[linear], noise[linear], denoiser)
     result[~linear] = stretched(seen[~linear], None)[:, None]
     return result

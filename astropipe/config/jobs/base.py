@@ -10,7 +10,7 @@ from astropipe.config.root import Config
 from astropipe.runtime.errors import UsageError
 
 # Bumped when the algorithm of a stage changes, so that Snakemake runs its rules again.
-CODE = {"nbody": 3, "clusters": 2, "flow": 1, "spectra": 6, "grid": 1, "morphology": 6, "inference": 8, "plots": 6}
+CODE = {"nbody": 3, "clusters": 2, "flow": 1, "spectra": 6, "grid": 1, "morphology": 7, "inference": 8, "plots": 6}
 BASE_MB = 800
 """Memory in MB of a process with its libraries; Snakemake itself, which starts the job, is part of it."""
 

@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--start", type=int, default=0)
     run.add_argument("--count", type=int, required=True)
     run.add_argument("--below-k", type=float, default=math.inf, help="only stars of this range that are cooler")
+    run.add_argument("--above-log-g", type=float, default=-math.inf, help="only stars of this range of higher gravity")
     run.add_argument("--chunk", default="1/1", help="part INDEX/COUNT of the range, for example 3/40")
     run.add_argument("--record", type=Path, help="file in which the stars are listed once all of them are there")
     run.add_argument("--workers", type=int, default=1)
@@ -69,8 +70,11 @@ def _prepare(options: argparse.Namespace) -> None:
 def _run(options: argparse.Namespace) -> None:
     rows = Chunk.parse(options.chunk).rows(options.count)
     candidates = range(options.start + rows.start, options.start + rows.stop)
-    # Cool stars, whose spectra are the hardest to learn, may be more than their share of the population.
-    indices = [index for index in candidates if draw_star(index, options.seed).labels[0] < options.below_k]
+    # Cool stars, and among them dwarfs, whose spectra are the hardest to learn, may be more than their share.
+    labels = {index: draw_star(index, options.seed).labels for index in candidates}
+    indices = [
+        index for index, (t_eff, log_g, *_) in labels.items() if t_eff < options.below_k and log_g > options.above_log_g
+    ]
     with listening():
         grid.synthesise(
             indices,
