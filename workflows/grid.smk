@@ -17,7 +17,7 @@ pathvars:
 
 
 wildcard_constraints:
-    part="all|cool",
+    part="all|cool|dwarfs",
     chunk=r"\d+",
     chunks=r"\d+",
 

@@ -103,6 +103,11 @@ class GridConfig(Section):
         0, ge=0, description="further stars drawn, of which only the cool are made: their spectra are hard to learn"
     )
     cool_below_k: float = Field(4500.0, gt=0, description="effective temperature in K below which these are cool")
+    n_dwarf_candidates: int = Field(
+        0, ge=0, description="further stars drawn, of which only the cool dwarfs are made, which are the hardest"
+    )
+    dwarf_below_k: float = Field(4300.0, gt=0, description="effective temperature in K of the warmest of them")
+    dwarf_above_log_g: float = Field(3.5, description="log g [dex, cgs] of the lowest of them")
     spectra_per_chunk: int = Field(100, ge=1, description="stars that one job goes through")
     sources: FolderName = Field(
         "results-grid/sources", description="folder of the program and the data that it needs, which are downloaded"

@@ -74,6 +74,14 @@ def test_only_the_cool_stars_of_a_range_are_made(program: Program, tmp_path: Pat
     assert grid.read_records([tmp_path / "r.txt"]) == cool and 0 < len(cool) < 40
 
 
+def test_only_the_cool_dwarfs_of_a_range_are_made(program: Program, tmp_path: Path) -> None:
+    limits = ("--below-k", "4500", "--above-log-g", "3.5")
+    assert run(tmp_path, "--count", "80", *limits, "--record", str(tmp_path / "r.txt")) == 0
+    stars = {index: draw_star(index).labels for index in range(80)}
+    dwarfs = [index for index, labels in stars.items() if labels[0] < 4500 and labels[1] > 3.5]
+    assert grid.read_records([tmp_path / "r.txt"]) == dwarfs and len(dwarfs) > 0
+
+
 def test_a_stop_leaves_the_stars_that_are_done_and_no_record(
     program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,13 +48,13 @@ def pretend_star(folder: Path, index: int) -> Path:
 
 
 def test_a_grid_is_made_in_chunks_of_stars(tmp_path: Path) -> None:
-    config = settings(n_spectra=250, n_cool_candidates=120, spectra_per_chunk=100)
+    config = settings(n_spectra=250, n_cool_candidates=120, n_dwarf_candidates=50, spectra_per_chunk=100)
     run = snakemake(tmp_path, "train_spectra", *DRY, config=config)
     assert run.returncode == 0, run.stderr
     counts = job_counts(run.stdout + run.stderr)
     assert counts == {
-        **{"grid_sources": 1, "grid_synthesise": 3 + 2, "grid_gather": 1, "grid_train": 1},
-        **{"train_spectra": 1, "total": 9},
+        **{"grid_sources": 1, "grid_synthesise": 3 + 2 + 1, "grid_gather": 1, "grid_train": 1},
+        **{"train_spectra": 1, "total": 10},
     }
 
 
@@ -76,7 +76,7 @@ def test_the_settings_of_the_papers_train_the_emulator_into_their_results(tmp_pa
     run = snakemake(tmp_path, "train_spectra", "--dry-run", "--configfile", str(path))
     assert run.returncode == 0, run.stderr
     assert "output: results-paper/grid/spectra-emulator.h5" in run.stdout + run.stderr
-    assert job_counts(run.stdout + run.stderr)["grid_synthesise"] == 30 + 120
+    assert job_counts(run.stdout + run.stderr)["grid_synthesise"] == 30 + 120 + 200
 
 
 def test_the_settings_of_the_papers_are_those_of_the_emulator_that_is_shipped() -> None:

@@ -32,15 +32,22 @@ class GridJobs(SpectraJobs):
 
     def get_grid_range(self, wildcards: Wildcards) -> str:
         """Return which stars a part of the grid is made of, as options of ``run``."""
+        grid = self.config.workflow.grid
+        limits = {
+            "all": "",
+            "cool": f" --below-k {grid.cool_below_k}",
+            "dwarfs": f" --below-k {grid.dwarf_below_k} --above-log-g {grid.dwarf_above_log_g}",
+        }
         stars = self._grid_parts()[wildcards.part]
-        limit = f" --below-k {self.config.workflow.grid.cool_below_k}" if wildcards.part == "cool" else ""
-        return f"--start {stars.start} --count {len(stars)}{limit}"
+        return f"--start {stars.start} --count {len(stars)}{limits[wildcards.part]}"
 
     def _grid_parts(self) -> dict[str, range]:
         grid = self.config.workflow.grid
+        cool_from, dwarfs_from = grid.n_spectra, grid.n_spectra + grid.n_cool_candidates
         return {
-            "all": range(grid.n_spectra),
-            "cool": range(grid.n_spectra, grid.n_spectra + grid.n_cool_candidates),
+            "all": range(cool_from),
+            "cool": range(cool_from, dwarfs_from),
+            "dwarfs": range(dwarfs_from, dwarfs_from + grid.n_dwarf_candidates),
         }
 
     def get_spectra_train_options(self, wildcards: Wildcards) -> str:
