@@ -103,14 +103,10 @@ def direction_in_noise(
 
     Parameters
     ----------
-    images : Tensor, shape (n, rows, rows)
-        Galaxies without noise, of unit flux.
-    r50_px : Tensor, shape (n,)
-        Their half-light radii.
+    images, r50_px, rng
+        See `view`.
     snr : Tensor, shape (n,)
-        Signal-to-noise ratio inside of these.
-    rng : torch.Generator
-        All that is random.
+        Signal-to-noise ratio inside of the half-light radii.
 
     Returns
     -------

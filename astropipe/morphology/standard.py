@@ -160,9 +160,7 @@ def moments(images: torch.Tensor, r50_px: torch.Tensor, centre: torch.Tensor) ->
     axis = from_middle(images.shape[-1], images.device)
     x, y = axis[None, None] - centre[:, 0, None, None], axis[None, :, None] - centre[:, 1, None, None]
     light = images * torch.exp(-0.5 * (x**2 + y**2) / r50_px[:, None, None] ** 2)
-    return Moments(
-        *((light * weight).sum((1, 2)) for weight in (x, y, 2.0 * x * y, x**2 - y**2)),
-    )
+    return Moments(*((light * weight).sum((1, 2)) for weight in (x, y, 2.0 * x * y, x**2 - y**2)))
 
 
 def network_input(
